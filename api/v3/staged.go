@@ -1,0 +1,159 @@
+package v3
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// StagedAction is what enforcing a staged policy would do to the enforced one
+// of the same name.
+//
+// +kubebuilder:validation:Enum=Set;Delete;Learn;Ignore
+type StagedAction string
+
+// The staged actions. Learn and Ignore count as Set in every evaluation
+// (semantics.md section 13).
+const (
+	StagedActionSet    StagedAction = "Set"
+	StagedActionDelete StagedAction = "Delete"
+	StagedActionLearn  StagedAction = "Learn"
+	StagedActionIgnore StagedAction = "Ignore"
+)
+
+// StagedNetworkPolicy is a [NetworkPolicy] that is evaluated and reported, and
+// not enforced.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Namespaced,path=stagednetworkpolicies,singular=stagednetworkpolicy,shortName={snp},categories={tierwall}
+// +kubebuilder:subresource:status
+type StagedNetworkPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +optional
+	Spec StagedNetworkPolicySpec `json:"spec,omitempty"`
+	// +optional
+	Status Status `json:"status,omitempty"`
+}
+
+// StagedNetworkPolicySpec is a [NetworkPolicySpec] and what is to become of it.
+type StagedNetworkPolicySpec struct {
+	// StagedAction is Set when empty. With Delete, every other field except
+	// tier is empty.
+	//
+	// +optional
+	// +kubebuilder:default=Set
+	StagedAction StagedAction `json:"stagedAction,omitempty"`
+
+	NetworkPolicySpec `json:",inline"`
+}
+
+// StagedNetworkPolicyList is a list of staged policies, as the API returns it.
+//
+// +kubebuilder:object:root=true
+type StagedNetworkPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []StagedNetworkPolicy `json:"items"`
+}
+
+// StagedGlobalNetworkPolicy is a [GlobalNetworkPolicy] that is evaluated and
+// reported, and not enforced.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,path=stagedglobalnetworkpolicies,singular=stagedglobalnetworkpolicy,shortName={sgnp},categories={tierwall}
+// +kubebuilder:subresource:status
+type StagedGlobalNetworkPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +optional
+	Spec StagedGlobalNetworkPolicySpec `json:"spec,omitempty"`
+	// +optional
+	Status Status `json:"status,omitempty"`
+}
+
+// StagedGlobalNetworkPolicySpec is a [GlobalNetworkPolicySpec] and what is to
+// become of it.
+type StagedGlobalNetworkPolicySpec struct {
+	// StagedAction is Set when empty. With Delete, every other field except
+	// tier is empty.
+	//
+	// +optional
+	// +kubebuilder:default=Set
+	StagedAction StagedAction `json:"stagedAction,omitempty"`
+
+	GlobalNetworkPolicySpec `json:",inline"`
+}
+
+// StagedGlobalNetworkPolicyList is a list of staged policies, as the API
+// returns it.
+//
+// +kubebuilder:object:root=true
+type StagedGlobalNetworkPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []StagedGlobalNetworkPolicy `json:"items"`
+}
+
+// StagedKubernetesNetworkPolicy is a NetworkPolicy of networking.k8s.io that is
+// evaluated and reported, and not enforced. It is always in the tier
+// "default", at order 1000.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Namespaced,path=stagedkubernetesnetworkpolicies,singular=stagedkubernetesnetworkpolicy,shortName={sknp},categories={tierwall}
+// +kubebuilder:subresource:status
+type StagedKubernetesNetworkPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +optional
+	Spec StagedKubernetesNetworkPolicySpec `json:"spec,omitempty"`
+	// +optional
+	Status Status `json:"status,omitempty"`
+}
+
+// StagedKubernetesNetworkPolicySpec has the fields of
+// networking.k8s.io/v1 NetworkPolicySpec, with their meaning, and what is to
+// become of it.
+type StagedKubernetesNetworkPolicySpec struct {
+	// StagedAction is Set when empty. With Delete, every other field is empty.
+	//
+	// +optional
+	// +kubebuilder:default=Set
+	StagedAction StagedAction `json:"stagedAction,omitempty"`
+
+	// PodSelector chooses the pods of the namespace. Empty means all of them.
+	//
+	// +optional
+	PodSelector metav1.LabelSelector `json:"podSelector,omitempty,omitzero"`
+
+	// Ingress are the connections to the pods that are allowed.
+	//
+	// +optional
+	Ingress []networkingv1.NetworkPolicyIngressRule `json:"ingress,omitempty"`
+
+	// Egress are the connections from the pods that are allowed.
+	//
+	// +optional
+	Egress []networkingv1.NetworkPolicyEgressRule `json:"egress,omitempty"`
+
+	// PolicyTypes are the directions that the policy governs. Empty is
+	// completed by [KubernetesPolicyTypes].
+	//
+	// +optional
+	PolicyTypes []networkingv1.PolicyType `json:"policyTypes,omitempty"`
+}
+
+// StagedKubernetesNetworkPolicyList is a list of staged policies, as the API
+// returns it.
+//
+// +kubebuilder:object:root=true
+type StagedKubernetesNetworkPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []StagedKubernetesNetworkPolicy `json:"items"`
+}

@@ -1,0 +1,103 @@
+package evaluate
+
+import (
+	"net/netip"
+
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/selector"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// Oracle answers questions about one State, which must not change while the
+// oracle is in use.
+type Oracle struct {
+	state *model.State
+	tiers []model.OrderedTier
+	hosts map[netip.Addr][]model.Labels
+	nets  []labelledNets
+}
+
+type labelledNets struct {
+	nets   []netip.Prefix
+	labels model.Labels
+}
+
+// New returns an oracle for the state.
+func New(s *model.State) *Oracle {
+	o := &Oracle{state: s, tiers: s.Ordered(), hosts: map[netip.Addr][]model.Labels{}}
+	for _, e := range s.Endpoints {
+		for _, a := range e.Addrs {
+			o.hosts[a] = append(o.hosts[a], s.Labels(e))
+		}
+	}
+	for _, n := range s.NetworkSets {
+		o.nets = append(o.nets, labelledNets{n.Nets, s.SetLabels(n)})
+	}
+	return o
+}
+
+// Visit is one rule that was looked at, or one end of a tier, in order.
+type Visit struct {
+	verdict.Step
+	// Matched says whether the rule matched; Miss says why it did not.
+	Matched bool
+	Miss    string
+}
+
+// Decide returns the decision for a packet at an endpoint in a direction, with
+// its trace.
+func (o *Oracle) Decide(e *model.Endpoint, d verdict.Direction, p verdict.Packet) verdict.Trace {
+	t, _ := o.walk(e, d, p, false)
+	return t
+}
+
+// Explain is Decide with everything that was looked at on the way, also what
+// did not match, and why not.
+func (o *Oracle) Explain(e *model.Endpoint, d verdict.Direction, p verdict.Packet) (verdict.Trace, []Visit) {
+	return o.walk(e, d, p, true)
+}
+
+// Effective returns the tiers that apply to the endpoint in the direction, in
+// order, each with the policies that apply, in order.
+func (o *Oracle) Effective(e *model.Endpoint, d verdict.Direction) []model.OrderedTier {
+	var tiers []model.OrderedTier
+	labels := o.state.Labels(e)
+	for _, t := range o.tiers {
+		var applied []*model.Policy
+		for _, p := range t.Policies {
+			if p.Applies[d] && p.Selector != nil && p.Selector.Matches(labels) {
+				applied = append(applied, p)
+			}
+		}
+		if len(applied) > 0 {
+			t.Policies = applied
+			tiers = append(tiers, t)
+		}
+	}
+	return tiers
+}
+
+// selected reports whether the address is one of those that the selector
+// stands for (semantics.md section 6.3): matching is by address.
+func (o *Oracle) selected(s *selector.Selector, a netip.Addr) bool {
+	for _, l := range o.hosts[a] {
+		if s.Matches(l) {
+			return true
+		}
+	}
+	for _, n := range o.nets {
+		if contains(n.nets, a) && s.Matches(n.labels) {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(nets []netip.Prefix, a netip.Addr) bool {
+	for _, n := range nets {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,309 @@
+// Package modeltest makes random states and packets for tests that compare the
+// oracle, the tables and the kernel. The same seed gives the same world.
+package modeltest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/selector"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// Gen makes random objects out of a small vocabulary, so that things meet.
+type Gen struct {
+	*rand.Rand
+	// Node is the node of every endpoint; "n0" or "n1" at random if empty.
+	Node string
+}
+
+// New returns a generator for a seed.
+func New(seed uint64) *Gen { return &Gen{Rand: rand.New(rand.NewPCG(seed, 17))} }
+
+var (
+	namespaces = []string{"blue", "red"}
+	accounts   = []string{"default", "robot"}
+	keys       = []string{"tier", "app", "env"}
+	values     = []string{"a", "b"}
+	tierNames  = []string{"default", "kube-admin", "kube-baseline", "sec", "gone"}
+	protocols  = []uint8{verdict.TCP, verdict.UDP, verdict.SCTP, verdict.ICMP, 47}
+)
+
+// State returns a random state.
+func (g *Gen) State() *model.State {
+	s := model.NewState()
+	s.Apply(g.World()...)
+	return s
+}
+
+// World returns the changes that make a random state, in random order.
+func (g *Gen) World() []model.Change {
+	var all []model.Change
+	put := func(o model.Object) { all = append(all, model.Put(o)) }
+	for _, ns := range namespaces {
+		put(&model.Namespace{Name: ns, Labels: g.labels()})
+		for _, sa := range accounts {
+			put(&model.ServiceAccount{Namespace: ns, Name: sa, Labels: g.labels()})
+		}
+		for i := range 1 + g.IntN(4) {
+			put(g.Pod(ns, fmt.Sprintf("p%d", i)))
+		}
+		put(g.networkSet(ns, "set"))
+	}
+	put(g.networkSet("", "global"))
+	put(&model.Tier{Name: "sec", Order: g.order(), Pass: g.IntN(3) == 0})
+	for i := range g.IntN(3) {
+		put(g.hostEndpoint(fmt.Sprintf("h%d", i)))
+	}
+	put(&model.Profile{Name: "prof", Labels: g.labels(), Rules: [2][]model.Rule{g.rules(""), g.rules("")}})
+	for i := range g.IntN(7) {
+		put(g.Policy(fmt.Sprintf("pol%d", i)))
+	}
+	g.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
+// Mutation returns a random change of one object.
+func (g *Gen) Mutation() model.Change {
+	ns := pick(g, namespaces)
+	switch g.IntN(12) {
+	case 0:
+		return model.Put(&model.Namespace{Name: ns, Labels: g.labels()})
+	case 1:
+		return model.Put(&model.ServiceAccount{Namespace: ns, Name: pick(g, accounts), Labels: g.labels()})
+	case 2:
+		return model.Put(g.networkSet("", "global"))
+	case 3:
+		return model.Put(g.networkSet(ns, "set"))
+	case 4:
+		return model.Put(&model.Tier{Name: "sec", Order: g.order(), Pass: g.IntN(3) == 0})
+	case 5:
+		return model.Delete(g.Pod(ns, fmt.Sprintf("p%d", g.IntN(4))).Key())
+	case 6, 7:
+		return model.Put(g.Pod(ns, fmt.Sprintf("p%d", g.IntN(4))))
+	case 8:
+		return model.Put(g.hostEndpoint(fmt.Sprintf("h%d", g.IntN(3))))
+	case 9:
+		return model.Delete(g.Policy(fmt.Sprintf("pol%d", g.IntN(7))).Key())
+	}
+	return model.Put(g.Policy(fmt.Sprintf("pol%d", g.IntN(7))))
+}
+
+func pick[T any](g *Gen, from []T) T { return from[g.IntN(len(from))] }
+
+func (g *Gen) labels() map[string]string {
+	m := map[string]string{}
+	for _, k := range keys {
+		if g.IntN(2) == 0 {
+			m[k] = pick(g, values)
+		}
+	}
+	return m
+}
+
+func (g *Gen) order() *float64 {
+	if g.IntN(4) == 0 {
+		return nil
+	}
+	f := float64(g.IntN(3) * 500)
+	return &f
+}
+
+func (g *Gen) node() string {
+	if g.Node != "" {
+		return g.Node
+	}
+	return fmt.Sprintf("n%d", g.IntN(2))
+}
+
+// Pod returns a pod with random labels. Its addresses depend on its name only.
+func (g *Gen) Pod(ns, name string) *model.Endpoint {
+	labels := g.labels()
+	labels[model.LabelNamespace] = ns
+	labels[model.LabelOrchestrator] = model.OrchestratorK8s
+	sa := pick(g, accounts)
+	labels[model.LabelServiceAccount] = sa
+	host := byte(len(ns))*16 + name[len(name)-1]%16
+	e := &model.Endpoint{
+		ID:   verdict.EndpointID{Kind: verdict.Pod, Namespace: ns, Name: name},
+		Node: g.node(), Labels: labels, ServiceAccount: sa,
+		Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 1, host})},
+	}
+	if g.IntN(2) == 0 {
+		e.Addrs = append(e.Addrs, netip.MustParseAddr(fmt.Sprintf("fd00::1:%x", host)))
+	}
+	return e
+}
+
+func (g *Gen) hostEndpoint(name string) *model.Endpoint {
+	e := &model.Endpoint{
+		ID:   verdict.EndpointID{Kind: verdict.Host, Name: name},
+		Node: g.node(), Labels: g.labels(), Interface: "eth0",
+		Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 2, name[1]})},
+	}
+	for _, p := range []string{"prof", "projectcalico-default-allow", "absent"} {
+		if g.IntN(3) == 0 {
+			e.Profiles = append(e.Profiles, p)
+		}
+	}
+	return e
+}
+
+func (g *Gen) networkSet(ns, name string) *model.NetworkSet {
+	n := &model.NetworkSet{Namespace: ns, Name: name, Labels: g.labels()}
+	if ns != "" {
+		n.Labels[model.LabelNamespace] = ns
+	}
+	for range g.IntN(4) {
+		n.Nets = append(n.Nets, g.net())
+	}
+	return n
+}
+
+// net returns a network that is likely to contain other ones, or addresses.
+func (g *Gen) net() netip.Prefix {
+	if g.IntN(4) == 0 {
+		a := netip.MustParseAddr(fmt.Sprintf("fd00::1:%x", g.IntN(128)))
+		return netip.PrefixFrom(a, pick(g, []int{0, 16, 112, 124, 128})).Masked()
+	}
+	a := netip.AddrFrom4([4]byte{10, 0, byte(1 + g.IntN(2)), byte(g.IntN(128))})
+	return netip.PrefixFrom(a, pick(g, []int{0, 8, 24, 28, 30, 32})).Masked()
+}
+
+// Policy returns a random policy of a random kind and tier.
+func (g *Gen) Policy(name string) *model.Policy {
+	p := &model.Policy{ID: verdict.PolicyID{Kind: "GlobalNetworkPolicy", Name: name}, Tier: pick(g, tierNames), Order: g.order()}
+	p.Selector = g.selector()
+	scope := ""
+	if g.IntN(2) == 0 {
+		scope = pick(g, namespaces)
+		p.Selector = selector.And(p.Selector, selector.Equal(model.LabelNamespace, scope))
+	}
+	p.Applies = [2]bool{g.IntN(4) > 0, g.IntN(4) > 0}
+	p.Rules = [2][]model.Rule{g.rules(scope), g.rules(scope)}
+	p.Invalid = [2]bool{g.IntN(30) == 0, g.IntN(30) == 0}
+	if g.IntN(30) == 0 {
+		p.Selector = nil
+	}
+	return p
+}
+
+func (g *Gen) selector() *selector.Selector {
+	k := pick(g, keys)
+	if g.IntN(4) == 0 {
+		k = pick(g, []string{model.PrefixNamespace, model.PrefixServiceAcct}) + k
+	}
+	var s *selector.Selector
+	switch g.IntN(5) {
+	case 0:
+		return selector.All()
+	case 1:
+		s = selector.Has(k)
+	case 2:
+		return selector.Or(selector.Equal(k, pick(g, values)), selector.Equal(pick(g, keys), pick(g, values)))
+	default:
+		s = selector.Equal(k, pick(g, values))
+	}
+	if g.IntN(4) == 0 {
+		return selector.Not(s)
+	}
+	return s
+}
+
+func (g *Gen) rules(scope string) []model.Rule {
+	rules := make([]model.Rule, g.IntN(5))
+	for i := range rules {
+		r := &rules[i]
+		r.Action = pick(g, []verdict.Action{verdict.ActionAllow, verdict.ActionDeny, verdict.ActionPass, verdict.ActionLog})
+		if g.IntN(8) == 0 {
+			r.IPVersion = pick(g, []uint8{4, 6})
+		}
+		if g.IntN(2) == 0 {
+			n := pick(g, protocols)
+			r.Protocol = &n
+		}
+		if g.IntN(8) == 0 {
+			n := pick(g, protocols)
+			r.NotProtocol = &n
+		}
+		g.peer(&r.Source, scope)
+		g.peer(&r.Destination, scope)
+		if r.Protocol != nil && verdict.HasPorts(*r.Protocol) {
+			g.ports(&r.Destination, 2)
+			g.ports(&r.Source, 6)
+		}
+	}
+	return rules
+}
+
+func (g *Gen) peer(p *model.Peer, scope string) {
+	if g.IntN(2) == 0 {
+		return
+	}
+	nets := func() (all []netip.Prefix) {
+		for range 1 + g.IntN(2) {
+			all = append(all, g.net())
+		}
+		return all
+	}
+	if g.IntN(3) == 0 {
+		p.Nets = nets()
+	}
+	if g.IntN(6) == 0 {
+		p.NotNets = nets()
+	}
+	if g.IntN(2) == 0 {
+		p.Selector = g.selector()
+		if scope != "" && g.IntN(2) == 0 {
+			p.Selector = selector.And(p.Selector, selector.Equal(model.LabelNamespace, scope))
+		}
+	}
+	if g.IntN(6) == 0 {
+		p.NotSelector = g.selector()
+	}
+}
+
+func (g *Gen) ports(p *model.Peer, oneIn int) {
+	list := func() (all []model.PortRange) {
+		for range 1 + g.IntN(2) {
+			from := pick(g, Ports)
+			all = append(all, model.PortRange{From: from, To: from + uint16(g.IntN(2)*g.IntN(20))})
+		}
+		return all
+	}
+	if g.IntN(oneIn) == 0 {
+		p.Ports = list()
+	}
+	if g.IntN(oneIn*3) == 0 {
+		p.NotPorts = list()
+	}
+}
+
+// Ports are the ports that rules and packets are made with.
+var Ports = []uint16{1, 79, 80, 81, 443, 8080, 65515}
+
+// Packet returns a packet between known and unknown addresses, to or from the
+// local address.
+func (g *Gen) Packet(d verdict.Direction, local netip.Addr) verdict.Packet {
+	p := verdict.Packet{Protocol: pick(g, append(protocols, 99)), Src: g.address(local), Dst: local}
+	if d == verdict.Egress {
+		p.Src, p.Dst = p.Dst, p.Src
+	}
+	if verdict.HasPorts(p.Protocol) {
+		p.SrcPort = pick(g, Ports) + uint16(g.IntN(20))
+		p.DstPort = pick(g, Ports) + uint16(g.IntN(3))
+	}
+	return p
+}
+
+func (g *Gen) address(family netip.Addr) netip.Addr {
+	if !family.Is4() {
+		return netip.MustParseAddr(fmt.Sprintf("fd00::%x:%x", g.IntN(2), g.IntN(128)))
+	}
+	if g.IntN(6) == 0 {
+		return netip.AddrFrom4([4]byte{172, 16, 0, byte(g.IntN(256))})
+	}
+	return netip.AddrFrom4([4]byte{10, 0, byte(1 + g.IntN(2)), byte(g.IntN(128))})
+}

@@ -1,0 +1,234 @@
+package model
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/tierwall/tierwall/selector"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// Kind says what an Object is.
+type Kind uint8
+
+// The kinds of objects. The zero value is none.
+const (
+	NoKind Kind = iota
+	KindNamespace
+	KindServiceAccount
+	KindNode
+	KindPod
+	KindHostEndpoint
+	KindNetworkSet
+	KindGlobalNetworkSet
+	KindTier
+	KindPolicy
+	KindProfile
+)
+
+// Key names an object of a State: Namespace is empty for cluster scope,
+// PolicyKind is set for policies only.
+type Key struct {
+	Kind      Kind
+	Namespace string
+	Name      string
+	// PolicyKind tells apart policies of different API kinds with one name.
+	PolicyKind string
+}
+
+// Object is anything that can be in a State: a pointer to one of this
+// package's types. An object is not changed after it was put into a State.
+type Object interface{ Key() Key }
+
+// Change puts Object in place of what is at Key, or deletes what is there if
+// Object is nil.
+type Change struct {
+	Key    Key
+	Object Object
+}
+
+// Put returns the change that puts o.
+func Put(o Object) Change { return Change{Key: o.Key(), Object: o} }
+
+// Delete returns the change that deletes what is at k.
+func Delete(k Key) Change { return Change{Key: k} }
+
+// Namespace has the labels that its pods and network sets inherit with the
+// prefix pcns. (semantics.md section 5).
+type Namespace struct {
+	Name   string
+	Labels map[string]string
+}
+
+// ServiceAccount has the labels that the pods which run as it inherit with the
+// prefix pcsa.
+type ServiceAccount struct {
+	Namespace, Name string
+	Labels          map[string]string
+}
+
+// Node is a host of the cluster.
+type Node struct {
+	Name   string
+	Labels map[string]string
+	// Addrs are the host's own addresses as the API knows them.
+	Addrs []netip.Addr
+	// PodNets are the networks from which the node's pods get addresses.
+	PodNets []netip.Prefix
+}
+
+// Endpoint is a pod or a host endpoint: what policy applies to.
+type Endpoint struct {
+	ID verdict.EndpointID
+	// Node is where it runs; empty if that is not known.
+	Node string
+	// Labels are its own labels with the built-in ones (semantics.md
+	// section 5); inherited labels are found through State.Labels.
+	Labels map[string]string
+	// ServiceAccount is the name of a pod's service account.
+	ServiceAccount string
+	// Addrs are a pod's addresses or a host endpoint's expectedIPs. They are
+	// what selectors stand for when the endpoint is a peer.
+	Addrs []netip.Addr
+	// Interface is a host endpoint's interfaceName: a name, "*", or empty.
+	Interface string
+	// Profiles are a host endpoint's profiles, in order.
+	Profiles []string
+	// Ports are the named ports.
+	Ports []NamedPort
+}
+
+// NamedPort gives a port of an endpoint its name.
+type NamedPort struct {
+	Name     string
+	Protocol uint8
+	Port     uint16
+}
+
+// NetworkSet is a NetworkSet, or a GlobalNetworkSet if Namespace is empty.
+type NetworkSet struct {
+	Namespace, Name string
+	// Labels are its own with the built-in ones.
+	Labels map[string]string
+	// Nets are masked; a bare IP is its /32 or /128.
+	Nets []netip.Prefix
+}
+
+// Tier is a tier.
+type Tier struct {
+	Name string
+	// Order is nil for last.
+	Order *float64
+	// Pass means that the end of the tier passes; otherwise it denies.
+	Pass bool
+}
+
+// Profile is a profile that host endpoints may name.
+type Profile struct {
+	Name string
+	// Labels are inherited by the endpoints that have the profile.
+	Labels map[string]string
+	Rules  [2][]Rule
+	// Invalid marks directions whose rules cannot be read: they deny.
+	Invalid [2]bool
+}
+
+// Policy is a policy of any kind, ready for evaluation.
+type Policy struct {
+	ID verdict.PolicyID
+	// Tier is never empty. It may name a tier that does not exist.
+	Tier string
+	// Order is nil for last (+∞).
+	Order *float64
+	// Applies says for each direction whether the policy is of that type.
+	Applies [2]bool
+	// Selector is what it applies to among pods and host endpoints, with scope
+	// and service accounts folded in (semantics.md section 6.1). nil selects
+	// nothing: the written selector cannot be read.
+	Selector *selector.Selector
+	// Rules are the rules by direction.
+	Rules [2][]Rule
+	// Invalid marks directions in which a rule cannot be read or is not
+	// supported: there the policy denies all, whole (section 0, decision 3).
+	Invalid [2]bool
+}
+
+// Rule is one rule. All that is set must hold (semantics.md section 7).
+type Rule struct {
+	Action verdict.Action
+	// IPVersion is 4, 6, or 0 for both.
+	IPVersion uint8
+	// Protocol and NotProtocol are IP protocol numbers, nil for any and none.
+	Protocol, NotProtocol *uint8
+	Source, Destination   Peer
+	// Annotations are shown with the rule; they have no effect.
+	Annotations map[string]string
+}
+
+// Peer says which addresses and ports one side of a rule matches. The zero
+// value matches anything.
+type Peer struct {
+	Nets, NotNets []netip.Prefix
+	// Selector stands for the addresses of what it selects; nil for any
+	// address. It is the outcome of section 6.2.
+	Selector *selector.Selector
+	// NotSelector excludes the addresses of what it selects; nil for none.
+	NotSelector *selector.Selector
+	// Ports is nil for any port; NotPorts are excluded.
+	Ports, NotPorts []PortRange
+}
+
+// PortRange is a range of ports, bounds included.
+type PortRange struct{ From, To uint16 }
+
+// Key implements Object.
+func (n *Namespace) Key() Key { return Key{Kind: KindNamespace, Name: n.Name} }
+
+// Key implements Object.
+func (a *ServiceAccount) Key() Key {
+	return Key{Kind: KindServiceAccount, Namespace: a.Namespace, Name: a.Name}
+}
+
+// Key implements Object.
+func (n *Node) Key() Key { return Key{Kind: KindNode, Name: n.Name} }
+
+// Key implements Object.
+func (e *Endpoint) Key() Key { return EndpointKey(e.ID) }
+
+// EndpointKey returns the key of an endpoint.
+func EndpointKey(id verdict.EndpointID) Key {
+	if id.Kind == verdict.Host {
+		return Key{Kind: KindHostEndpoint, Name: id.Name}
+	}
+	return Key{Kind: KindPod, Namespace: id.Namespace, Name: id.Name}
+}
+
+// Key implements Object.
+func (s *NetworkSet) Key() Key {
+	if s.Namespace == "" {
+		return Key{Kind: KindGlobalNetworkSet, Name: s.Name}
+	}
+	return Key{Kind: KindNetworkSet, Namespace: s.Namespace, Name: s.Name}
+}
+
+// Key implements Object.
+func (t *Tier) Key() Key { return Key{Kind: KindTier, Name: t.Name} }
+
+// Key implements Object.
+func (p *Profile) Key() Key { return Key{Kind: KindProfile, Name: p.Name} }
+
+// Key implements Object.
+func (p *Policy) Key() Key { return PolicyKey(p.ID) }
+
+// PolicyKey returns the key of a policy.
+func PolicyKey(id verdict.PolicyID) Key {
+	return Key{Kind: KindPolicy, Namespace: id.Namespace, Name: id.Name, PolicyKind: id.Kind}
+}
+
+// String returns "80" or "8000-8080".
+func (r PortRange) String() string {
+	if r.From == r.To {
+		return strconv.Itoa(int(r.From))
+	}
+	return strconv.Itoa(int(r.From)) + "-" + strconv.Itoa(int(r.To))
+}

@@ -1,0 +1,67 @@
+package model
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// OrderedTier is a tier in its place with its policies in theirs.
+type OrderedTier struct {
+	*Tier
+	// Missing says that no such tier exists: its policies apply all the same,
+	// after all others, and its end denies (semantics.md section 8).
+	Missing  bool
+	Policies []*Policy
+}
+
+// Ordered returns the tiers that have policies, in the order of evaluation,
+// each with its policies in the order of evaluation (semantics.md section 8).
+func (s *State) Ordered() []OrderedTier {
+	byTier := map[string][]*Policy{}
+	for _, p := range s.Policies {
+		byTier[p.Tier] = append(byTier[p.Tier], p)
+	}
+	tiers := make([]OrderedTier, 0, len(byTier))
+	for name, policies := range byTier {
+		slices.SortFunc(policies, ComparePolicies)
+		t, ok := s.Tiers[name]
+		if !ok {
+			t = &Tier{Name: name}
+		}
+		tiers = append(tiers, OrderedTier{Tier: t, Missing: !ok, Policies: policies})
+	}
+	slices.SortFunc(tiers, compareTiers)
+	return tiers
+}
+
+func compareTiers(a, b OrderedTier) int {
+	if a.Missing != b.Missing {
+		if a.Missing {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(compareOrder(a.Order, b.Order), cmp.Compare(a.Name, b.Name))
+}
+
+// ComparePolicies orders the policies of one tier: by order, none last, then
+// by the bytes of name/namespace/kind.
+func ComparePolicies(a, b *Policy) int {
+	return cmp.Or(compareOrder(a.Order, b.Order), cmp.Compare(tieKey(a.ID), tieKey(b.ID)))
+}
+
+func tieKey(id verdict.PolicyID) string { return id.Name + "/" + id.Namespace + "/" + id.Kind }
+
+func compareOrder(a, b *float64) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	}
+	return cmp.Compare(*a, *b)
+}

@@ -1,0 +1,173 @@
+package model
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// State is a whole world. Its maps may be read by anyone and are changed only
+// by Apply. The zero value is not ready: use NewState.
+type State struct {
+	Settings        Settings
+	Namespaces      map[string]*Namespace
+	ServiceAccounts map[Key]*ServiceAccount
+	Nodes           map[string]*Node
+	Endpoints       map[verdict.EndpointID]*Endpoint
+	NetworkSets     map[Key]*NetworkSet
+	Tiers           map[string]*Tier
+	Policies        map[verdict.PolicyID]*Policy
+	Profiles        map[string]*Profile
+}
+
+// NewState returns a state with the default settings, the profiles and the
+// tiers that always exist, and nothing else.
+func NewState() *State {
+	s := &State{
+		Settings:        DefaultSettings(),
+		Namespaces:      map[string]*Namespace{},
+		ServiceAccounts: map[Key]*ServiceAccount{},
+		Nodes:           map[string]*Node{},
+		Endpoints:       map[verdict.EndpointID]*Endpoint{},
+		NetworkSets:     map[Key]*NetworkSet{},
+		Tiers:           map[string]*Tier{},
+		Policies:        map[verdict.PolicyID]*Policy{},
+		Profiles:        map[string]*Profile{},
+	}
+	for _, t := range BuiltinTiers() {
+		s.Tiers[t.Name] = t
+	}
+	p := DefaultAllowProfile()
+	s.Profiles[p.Name] = p
+	return s
+}
+
+// Apply makes the changes in their order. What always exists comes back in
+// its built-in form when it is deleted.
+func (s *State) Apply(changes ...Change) {
+	for _, c := range changes {
+		s.apply(c)
+	}
+}
+
+func (s *State) apply(c Change) {
+	switch c.Key.Kind {
+	case KindNamespace:
+		set(s.Namespaces, c.Key.Name, c.Object)
+	case KindServiceAccount:
+		set(s.ServiceAccounts, c.Key, c.Object)
+	case KindNode:
+		set(s.Nodes, c.Key.Name, c.Object)
+	case KindPod:
+		set(s.Endpoints, verdict.EndpointID{Kind: verdict.Pod, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
+	case KindHostEndpoint:
+		set(s.Endpoints, verdict.EndpointID{Kind: verdict.Host, Name: c.Key.Name}, c.Object)
+	case KindNetworkSet, KindGlobalNetworkSet:
+		set(s.NetworkSets, c.Key, c.Object)
+	case KindTier:
+		set(s.Tiers, c.Key.Name, c.Object)
+		if c.Object == nil {
+			s.restoreTier(c.Key.Name)
+		}
+	case KindPolicy:
+		set(s.Policies, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
+	case KindProfile:
+		set(s.Profiles, c.Key.Name, c.Object)
+		if p := DefaultAllowProfile(); c.Object == nil && c.Key.Name == p.Name {
+			s.Profiles[p.Name] = p
+		}
+	}
+}
+
+func (s *State) restoreTier(name string) {
+	for _, t := range BuiltinTiers() {
+		if t.Name == name {
+			s.Tiers[name] = t
+		}
+	}
+}
+
+func set[K comparable, V any](m map[K]V, k K, o Object) {
+	if v, ok := any(o).(V); ok {
+		m[k] = v
+	} else {
+		delete(m, k)
+	}
+}
+
+// Settings are the choices outside any object that verdicts depend on
+// (semantics.md section 15).
+type Settings struct {
+	// FailsafeIn and FailsafeOut are the ports of host endpoints that are open
+	// whatever policy says.
+	FailsafeIn, FailsafeOut []Failsafe
+}
+
+// Failsafe is a port that host policy cannot close.
+type Failsafe struct {
+	Protocol uint8
+	Port     uint16
+	// Net limits it to peers in the network; the zero value means any peer.
+	Net netip.Prefix
+}
+
+// DefaultSettings returns the settings that hold when nothing is configured
+// (semantics.md section 11).
+func DefaultSettings() Settings {
+	common := []Failsafe{
+		{Protocol: verdict.TCP, Port: 179}, {Protocol: verdict.TCP, Port: 2379}, {Protocol: verdict.TCP, Port: 2380},
+		{Protocol: verdict.TCP, Port: 5473}, {Protocol: verdict.TCP, Port: 6443},
+		{Protocol: verdict.TCP, Port: 6666}, {Protocol: verdict.TCP, Port: 6667},
+	}
+	return Settings{
+		FailsafeIn: append([]Failsafe{{Protocol: verdict.TCP, Port: 22}, {Protocol: verdict.UDP, Port: 68}}, common...),
+		FailsafeOut: append([]Failsafe{{Protocol: verdict.UDP, Port: 53}, {Protocol: verdict.UDP, Port: 67}},
+			common...),
+	}
+}
+
+// DefaultTier is the tier of policies that name none.
+const DefaultTier = "default"
+
+// BuiltinTiers returns the tiers that exist in every cluster (semantics.md
+// section 3), new values at each call.
+func BuiltinTiers() []*Tier {
+	order := func(f float64) *float64 { return &f }
+	return []*Tier{
+		{Name: "kube-admin", Order: order(1000), Pass: true},
+		{Name: DefaultTier, Order: order(1000000)},
+		{Name: "kube-baseline", Order: order(10000000), Pass: true},
+	}
+}
+
+// DefaultAllowProfile returns the profile projectcalico-default-allow, which
+// allows both directions (semantics.md section 5).
+func DefaultAllowProfile() *Profile {
+	all := []Rule{{Action: verdict.ActionAllow}}
+	return &Profile{Name: "projectcalico-default-allow", Rules: [2][]Rule{all, all}}
+}
+
+// SortedEndpoints returns all endpoints in the order of their ids.
+func (s *State) SortedEndpoints() []*Endpoint {
+	all := make([]*Endpoint, 0, len(s.Endpoints))
+	for _, e := range s.Endpoints {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *Endpoint) int { return a.ID.Compare(b.ID) })
+	return all
+}
+
+// SortedNetworkSets returns all network sets, global ones first, then by
+// namespace and name.
+func (s *State) SortedNetworkSets() []*NetworkSet {
+	all := make([]*NetworkSet, 0, len(s.NetworkSets))
+	for _, n := range s.NetworkSets {
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(a, b *NetworkSet) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}

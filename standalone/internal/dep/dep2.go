@@ -1,0 +1,3 @@
+package dep
+
+import _ "github.com/tierwall/tierwall/selector"

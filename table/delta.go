@@ -1,0 +1,206 @@
+package table
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// Delta is the change from one Tables to the next, in the three steps in which
+// a dataplane must take it under traffic (dataplane.md, rule 3). After each
+// step, and between any two single keys of the second, every packet meets
+// either the old decision or the new, never none:
+//
+//  1. Add: rows, sets and entries that nothing points at yet.
+//  2. Flip: single keys change what they point at, each on its own.
+//  3. Drop: what nothing points at any more.
+type Delta struct {
+	// Add
+	NewRows    []*Row
+	NewSets    []*Set
+	NewEntries []Entry
+
+	// Flip
+	Entries   []Entry
+	Hosts     []HostChange
+	OldNets   []Net
+	NewNets   []Net
+	Endpoints []EndpointChange
+
+	// Drop
+	OldEntries []Entry
+	OldSets    []SetID
+	OldRows    []RowID
+}
+
+// Entry gives a class its row in a set that exists. Row 0 takes the entry
+// away: the set's default holds for the class.
+type Entry struct {
+	Set   SetID
+	Class ClassID
+	Row   RowID
+}
+
+// HostChange points a single address at a class; class 0 takes it away.
+type HostChange struct {
+	Addr  netip.Addr
+	Class ClassID
+}
+
+// EndpointChange replaces an endpoint's spans. New is nil when the endpoint is
+// gone, Old is nil when it has just come.
+type EndpointChange struct {
+	Old, New *Endpoint
+}
+
+// Empty reports whether the delta changes nothing.
+func (d *Delta) Empty() bool {
+	return len(d.NewRows)+len(d.NewSets)+len(d.NewEntries)+len(d.Entries)+len(d.Hosts)+len(d.OldNets)+
+		len(d.NewNets)+len(d.Endpoints)+len(d.OldEntries)+len(d.OldSets)+len(d.OldRows) == 0
+}
+
+// Diff returns the change from one Tables to another of the same compiler,
+// that is, with ids that mean the same in both. Lists are sorted, so equal
+// inputs give equal deltas. It compares everything: work proportional to the
+// size of the tables.
+func Diff(from, to *Tables) *Delta {
+	d := &Delta{}
+	for _, id := range sortedKeys(to.Rows) {
+		if _, ok := from.Rows[id]; !ok {
+			d.NewRows = append(d.NewRows, to.Rows[id])
+		}
+	}
+	for _, id := range sortedKeys(from.Rows) {
+		if _, ok := to.Rows[id]; !ok {
+			d.OldRows = append(d.OldRows, id)
+		}
+	}
+	d.diffSets(from, to)
+	d.diffHosts(from.Hosts, to.Hosts)
+	d.OldNets, d.NewNets = diffNets(from.Nets, to.Nets)
+	d.diffEndpoints(from, to)
+	return d
+}
+
+func (d *Delta) diffSets(from, to *Tables) {
+	before, after := liveClasses(from), liveClasses(to)
+	for _, id := range sortedKeys(to.Sets) {
+		if old, ok := from.Sets[id]; ok {
+			d.diffEntries(old, to.Sets[id], before, after)
+		} else {
+			d.NewSets = append(d.NewSets, to.Sets[id])
+		}
+	}
+	for _, id := range sortedKeys(from.Sets) {
+		if _, ok := to.Sets[id]; !ok {
+			d.OldSets = append(d.OldSets, id)
+		}
+	}
+}
+
+// diffEntries sorts the changes of one set's rows by step: an entry of a class
+// that no address had before can come early, one of a class that no address
+// has any more can go late, all else changes decisions and is a flip.
+func (d *Delta) diffEntries(old, now *Set, before, after map[ClassID]bool) {
+	for _, class := range sortedKeys(now.Rows) {
+		row := now.Rows[class]
+		switch was, ok := old.Rows[class]; {
+		case ok && was == row:
+		case !ok && !before[class]:
+			d.NewEntries = append(d.NewEntries, Entry{now.ID, class, row})
+		default:
+			d.Entries = append(d.Entries, Entry{now.ID, class, row})
+		}
+	}
+	for _, class := range sortedKeys(old.Rows) {
+		if _, ok := now.Rows[class]; ok {
+			continue
+		}
+		if after[class] {
+			d.Entries = append(d.Entries, Entry{now.ID, class, 0})
+		} else {
+			d.OldEntries = append(d.OldEntries, Entry{now.ID, class, 0})
+		}
+	}
+}
+
+func (d *Delta) diffHosts(from, to map[netip.Addr]ClassID) {
+	for a, c := range to {
+		if from[a] != c {
+			d.Hosts = append(d.Hosts, HostChange{a, c})
+		}
+	}
+	for a := range from {
+		if _, ok := to[a]; !ok {
+			d.Hosts = append(d.Hosts, HostChange{a, 0})
+		}
+	}
+	slices.SortFunc(d.Hosts, func(a, b HostChange) int { return a.Addr.Compare(b.Addr) })
+}
+
+func (d *Delta) diffEndpoints(from, to *Tables) {
+	for id, now := range to.Endpoints {
+		if old := from.Endpoints[id]; old == nil || !old.equal(now) {
+			d.Endpoints = append(d.Endpoints, EndpointChange{Old: old, New: now})
+		}
+	}
+	for id, old := range from.Endpoints {
+		if _, ok := to.Endpoints[id]; !ok {
+			d.Endpoints = append(d.Endpoints, EndpointChange{Old: old})
+		}
+	}
+	slices.SortFunc(d.Endpoints, func(a, b EndpointChange) int { return a.id().Compare(b.id()) })
+}
+
+func (c EndpointChange) id() verdict.EndpointID {
+	if c.New != nil {
+		return c.New.ID
+	}
+	return c.Old.ID
+}
+
+func (e *Endpoint) equal(o *Endpoint) bool {
+	return e.ID == o.ID && e.Interface == o.Interface &&
+		slices.Equal(e.Spans[0], o.Spans[0]) && slices.Equal(e.Spans[1], o.Spans[1])
+}
+
+// liveClasses are the classes that some address has.
+func liveClasses(t *Tables) map[ClassID]bool {
+	live := map[ClassID]bool{OtherIPv4: true, OtherIPv6: true}
+	for _, c := range t.Hosts {
+		live[c] = true
+	}
+	for _, n := range t.Nets {
+		live[n.Class] = true
+	}
+	return live
+}
+
+func diffNets(from, to []Net) (gone, come []Net) {
+	i, j := 0, 0
+	for i < len(from) || j < len(to) {
+		switch {
+		case j == len(to) || i < len(from) && compareNets(from[i], to[j]) < 0:
+			gone = append(gone, from[i])
+			i++
+		case i == len(from) || compareNets(from[i], to[j]) > 0:
+			come = append(come, to[j])
+			j++
+		default:
+			i++
+			j++
+		}
+	}
+	return gone, come
+}
+
+func compareNets(a, b Net) int {
+	return cmp.Or(a.From.Compare(b.From), a.To.Compare(b.To), cmp.Compare(a.Class, b.Class))
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}

@@ -1,0 +1,82 @@
+package table
+
+import (
+	"net/netip"
+	"sort"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// Class returns the class of a peer's address.
+func (t *Tables) Class(a netip.Addr) ClassID {
+	if c, ok := t.Hosts[a]; ok {
+		return c
+	}
+	i := sort.Search(len(t.Nets), func(i int) bool { return t.Nets[i].To.Compare(a) >= 0 })
+	if i < len(t.Nets) && t.Nets[i].From.Compare(a) <= 0 {
+		return t.Nets[i].Class
+	}
+	return Other(a)
+}
+
+// Other returns the class of an address of a's family that no rule names.
+func Other(a netip.Addr) ClassID {
+	if a.Is4() {
+		return OtherIPv4
+	}
+	return OtherIPv6
+}
+
+// Family returns 0 for IPv4 and 1 for IPv6: the index into Set.Default.
+func Family(a netip.Addr) int {
+	if a.Is4() {
+		return 0
+	}
+	return 1
+}
+
+// SetFor returns the set that holds for a local address of the endpoint, or 0.
+func (e *Endpoint) SetFor(d verdict.Direction, local netip.Addr) SetID {
+	spans := e.Spans[d]
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].To.Compare(local) >= 0 })
+	if i < len(spans) && spans[i].From.Compare(local) <= 0 {
+		return spans[i].Set
+	}
+	return 0
+}
+
+// Row returns the row of a set for a peer's address.
+func (t *Tables) Row(s *Set, peer netip.Addr) *Row {
+	if id, ok := s.Rows[t.Class(peer)]; ok {
+		return t.Rows[id]
+	}
+	return t.Rows[s.Default[Family(peer)]]
+}
+
+// Decide returns the decision of the row for a protocol and ports.
+func (r *Row) Decide(protocol uint8, src, dst uint16) *verdict.Trace {
+	for i := range r.Protocols {
+		p := &r.Protocols[i]
+		if p.Number != protocol {
+			continue
+		}
+		b := &p.Bands[sort.Search(len(p.Bands)-1, func(i int) bool { return p.Bands[i].To >= src })]
+		return b.Cells[sort.Search(len(b.Cells)-1, func(i int) bool { return b.Cells[i].To >= dst })].Decision
+	}
+	return r.Other
+}
+
+// Lookup decides the first packet of a connection for one endpoint in one
+// direction. It does not allocate. It returns nil if the endpoint is not in
+// the tables or the local address is not its own: the packet is dropped.
+func (t *Tables) Lookup(id verdict.EndpointID, d verdict.Direction, p verdict.Packet) *verdict.Trace {
+	e, ok := t.Endpoints[id]
+	if !ok {
+		return nil
+	}
+	s, ok := t.Sets[e.SetFor(d, p.Local(d))]
+	if !ok {
+		return nil
+	}
+	return t.Row(s, p.Remote(d)).Decide(p.Protocol, p.SrcPort, p.DstPort)
+}

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Regenerates api/v3/zz_generated.deepcopy.go and api/crds/*.yaml from the types
+# in api/v3. Run it from anywhere; running it twice changes nothing.
+#
+# allowDangerousTypes: the orders of tiers and policies are floats in this API.
+# maxDescLen=0 is not used: the descriptions are what kubectl explain prints.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+gen=$(cd "$root/tools" && go tool -n controller-gen)
+
+cd "$root"
+"$gen" object paths=./api/v3/...
+
+# A kind that is gone must not leave its definition behind.
+new=$(mktemp -d)
+trap 'rm -rf "$new"' EXIT
+"$gen" crd:allowDangerousTypes=true,crdVersions=v1 paths=./api/v3/... output:crd:dir="$new"
+mkdir -p api/crds
+rm -f api/crds/projectcalico.org_*.yaml
+cp "$new"/*.yaml api/crds/
