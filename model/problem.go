@@ -24,6 +24,9 @@ type Problem struct {
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
+	// Offset is where in the field's text the fault is, in bytes from 0, for
+	// texts with a grammar of their own such as selectors.
+	Offset int `json:"-"`
 	// Message says what is wrong; Hint what to do about it.
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`

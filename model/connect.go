@@ -1,0 +1,200 @@
+package model
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// Side is one end of a connection and what polices it there.
+type Side struct {
+	// Addr is the end's address.
+	Addr netip.Addr
+	// Endpoint is what polices the connection at this end; nil if nothing
+	// does, and then Fixed says why.
+	Endpoint *Endpoint
+	// Fixed is the verdict where no policy is asked.
+	Fixed verdict.Trace
+}
+
+// Connection is who polices a connection between two references, and with
+// which addresses.
+type Connection struct {
+	// Egress is the source's side, Ingress the destination's.
+	Egress, Ingress Side
+}
+
+// Packet returns the connection's first packet.
+func (c Connection) Packet(protocol uint8, port uint16) verdict.Packet {
+	return verdict.Packet{Src: c.Egress.Addr, Dst: c.Ingress.Addr, Protocol: protocol, DstPort: port, SrcPort: ephemeral(protocol)}
+}
+
+// ephemeral is the source port that connections are taken to come from when
+// none is given: the first of the kernel's usual range.
+func ephemeral(protocol uint8) uint16 {
+	if verdict.HasPorts(protocol) {
+		return 32768
+	}
+	return 0
+}
+
+// place is what a reference or an address stands for.
+type place struct {
+	node  string    // the node that it is on or that it is
+	pod   *Endpoint // a pod
+	host  bool      // the node itself
+	hep   *Endpoint // the host endpoint that governs it, if host
+	addrs []netip.Addr
+}
+
+// Connect finds who polices a connection between two references of
+// commands.md: NAMESPACE/POD, hep:NAME, node:NAME, or an address. IPv4 is
+// taken if both ends have it. An error says which reference names nothing, or
+// that the ends have no address family in common.
+func (s *State) Connect(from, to string) (Connection, error) {
+	src, err := s.place(from)
+	if err != nil {
+		return Connection{}, err
+	}
+	dst, err := s.place(to)
+	if err != nil {
+		return Connection{}, err
+	}
+	var c Connection
+	if c.Egress.Addr, c.Ingress.Addr, err = commonFamily(src, dst, from, to); err != nil {
+		return Connection{}, err
+	}
+	c.Egress.Endpoint, c.Ingress.Endpoint = src.pod, dst.pod
+	outside := verdict.Trace{Verdict: verdict.Allow, Reason: verdict.NotAnEndpoint}
+	host := verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByHostDefault}
+	c.Egress.Fixed, c.Ingress.Fixed = outside, outside
+	if src.host {
+		c.Egress.Endpoint, c.Egress.Fixed = src.hep, host
+	}
+	if dst.host {
+		c.Ingress.Endpoint, c.Ingress.Fixed = dst.hep, host
+	}
+	switch sameNode := src.node != "" && src.node == dst.node; {
+	case src.pod != nil && src.pod == dst.pod: // never leaves the pod
+		c.Egress.Endpoint, c.Ingress.Endpoint = nil, nil
+	case sameNode && src.host && dst.host: // loopback
+		c.Egress.Endpoint, c.Ingress.Endpoint = nil, nil
+	case sameNode && src.host && dst.pod != nil: // always allowed, semantics.md section 11
+		c.Egress.Endpoint, c.Ingress.Endpoint = nil, nil
+		c.Ingress.Fixed = host
+	case sameNode && src.pod != nil && dst.host: // the pod's egress alone decides
+		c.Ingress.Endpoint = nil
+	}
+	return c, nil
+}
+
+func commonFamily(src, dst place, from, to string) (a, b netip.Addr, err error) {
+	for _, v4 := range []bool{true, false} {
+		i := slices.IndexFunc(src.addrs, func(a netip.Addr) bool { return a.Is4() == v4 })
+		j := slices.IndexFunc(dst.addrs, func(a netip.Addr) bool { return a.Is4() == v4 })
+		if i >= 0 && j >= 0 {
+			return src.addrs[i], dst.addrs[j], nil
+		}
+	}
+	return a, b, fmt.Errorf("%s and %s have no addresses of one family: %v and %v", from, to, src.addrs, dst.addrs)
+}
+
+func (s *State) place(ref string) (place, error) {
+	if a, err := netip.ParseAddr(ref); err == nil {
+		p := s.placeOf(a)
+		p.addrs = []netip.Addr{a}
+		return p, nil
+	}
+	if name, ok := strings.CutPrefix(ref, "hep:"); ok {
+		e := s.Endpoints[verdict.EndpointID{Kind: verdict.Host, Name: name}]
+		if e == nil {
+			return place{}, fmt.Errorf("no host endpoint is called %q", name)
+		}
+		p := place{node: e.Node, host: true, hep: e, addrs: e.Addrs}
+		if n := s.Nodes[e.Node]; n != nil && len(p.addrs) == 0 {
+			p.addrs = n.Addrs
+		}
+		if len(p.addrs) == 0 {
+			return place{}, fmt.Errorf("host endpoint %q has no expectedIPs and its node %q no address, so no connection of it can be told", name, e.Node)
+		}
+		return p, nil
+	}
+	if name, ok := strings.CutPrefix(ref, "node:"); ok {
+		n := s.Nodes[name]
+		if n == nil {
+			return place{}, fmt.Errorf("no node is called %q", name)
+		}
+		if len(n.Addrs) == 0 {
+			return place{}, fmt.Errorf("node %q has no address", name)
+		}
+		return place{node: name, host: true, hep: s.governing(name, n.Addrs[0]), addrs: n.Addrs}, nil
+	}
+	return s.podPlace(ref)
+}
+
+func (s *State) podPlace(ref string) (place, error) {
+	ns, name, ok := strings.Cut(ref, "/")
+	if !ok || strings.Contains(name, "/") {
+		return place{}, fmt.Errorf("%q is not a reference: write NAMESPACE/POD, hep:NAME, node:NAME or an address", ref)
+	}
+	e := s.Endpoints[verdict.EndpointID{Kind: verdict.Pod, Namespace: ns, Name: name}]
+	if e == nil {
+		return place{}, fmt.Errorf("no pod is called %q (pods that are finished, that have no address or that share their node's network are not endpoints)", ref)
+	}
+	return place{node: e.Node, pod: e, addrs: e.Addrs}, nil
+}
+
+// placeOf finds what an address belongs to; nothing for the outside.
+func (s *State) placeOf(a netip.Addr) place {
+	for _, e := range s.SortedEndpoints() {
+		if !slices.Contains(e.Addrs, a) {
+			continue
+		}
+		if e.ID.Kind == verdict.Pod {
+			return place{node: e.Node, pod: e}
+		}
+		return place{node: e.Node, host: true, hep: s.governing(e.Node, a)}
+	}
+	for _, n := range s.Nodes {
+		if slices.Contains(n.Addrs, a) {
+			return place{node: n.Name, host: true, hep: s.governing(n.Name, a)}
+		}
+	}
+	return place{}
+}
+
+// governing returns the host endpoint that governs the interface with the
+// address on a node, as far as the API tells (semantics.md section 11): one
+// that expects the address, else one by interface name, else "*"; the lowest
+// name of several. Which interface has which address is known to the node
+// alone, so a host endpoint that is named after an interface and expects no
+// address is taken to be the one.
+func (s *State) governing(node string, a netip.Addr) *Endpoint {
+	rank := func(e *Endpoint) int {
+		switch {
+		case slices.Contains(e.Addrs, a) && e.Interface != "*":
+			return 1
+		case e.Interface != "" && e.Interface != "*" && len(e.Addrs) == 0:
+			return 2
+		case e.Interface == "*":
+			return 3
+		}
+		return 0
+	}
+	var found []*Endpoint
+	for _, e := range s.Endpoints {
+		if e.ID.Kind == verdict.Host && e.Node == node && rank(e) > 0 {
+			found = append(found, e)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return slices.MinFunc(found, func(x, y *Endpoint) int {
+		return cmp.Or(cmp.Compare(rank(x), rank(y)), cmp.Compare(x.ID.Name, y.ID.Name))
+	})
+}
