@@ -258,7 +258,7 @@ func (m *maker) ops(rules []model.Rule, invalid bool, step verdict.Step, reason 
 			m.note("local", strconv.Itoa(i))
 		}
 		s := step
-		s.Rule, s.Action = i, r.Action
+		s.Rule, s.Action = r.Index, r.Action
 		ops = append(ops, op{action: r.Action, step: &s, reason: reason, rule: r, remote: remotePeer(r, m.direction)})
 	}
 	return ops

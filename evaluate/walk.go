@@ -70,7 +70,7 @@ func (w *walker) tier(t model.OrderedTier) bool {
 // it, NoAction if none does. Log is recorded and goes on.
 func (w *walker) rules(rules []model.Rule, step verdict.Step) verdict.Action {
 	for i := range rules {
-		step.Rule, step.Action = i, rules[i].Action
+		step.Rule, step.Action = rules[i].Index, rules[i].Action
 		miss := w.miss(&rules[i])
 		if miss != "" {
 			if w.all {
@@ -92,7 +92,7 @@ func (w *walker) podProfile(e *model.Endpoint, applied bool) {
 		w.decide(verdict.Allow, verdict.NoPolicyApplies)
 		return
 	}
-	w.step(verdict.Step{Profile: "kns." + e.ID.Namespace, Action: verdict.ActionAllow})
+	w.step(verdict.Step{Profile: "kns." + e.ID.Namespace, Rule: 0, Action: verdict.ActionAllow})
 	w.decide(verdict.Allow, verdict.ByProfile)
 }
 

@@ -155,6 +155,9 @@ type Policy struct {
 
 // Rule is one rule. All that is set must hold (semantics.md section 7).
 type Rule struct {
+	// Index is the rule's place in what was written, from 0: several rules can
+	// come from one of a Kubernetes policy.
+	Index  int
 	Action verdict.Action
 	// IPVersion is 4, 6, or 0 for both.
 	IPVersion uint8

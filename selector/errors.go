@@ -50,19 +50,22 @@ func (e *SyntaxError) Error() string {
 }
 
 // Caret returns two lines: the selector's text, and a ^ under the character at
-// fault. Newlines, tabs and other control characters are shown as spaces, so
-// that the text is one line and the ^ is under its character; wide characters
-// count as one column.
+// fault. Newlines, tabs and what else does not show are written as spaces, so
+// that the text is one line and the ^ is under its character; a wide character
+// counts as one column.
 func (e *SyntaxError) Caret() string {
 	at := e.offset()
 	line := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if isHidden(r) {
 			return ' '
 		}
 		return r
 	}, e.Text)
 	return line + "\n" + strings.Repeat(" ", utf8.RuneCountInString(e.Text[:at])) + "^"
 }
+
+// isHidden says whether r is anything but a visible character or plain space.
+func isHidden(r rune) bool { return !unicode.IsPrint(r) }
 
 // offset is Offset kept inside Text: the fields are open to whoever makes one.
 func (e *SyntaxError) offset() int { return min(max(e.Offset, 0), len(e.Text)) }

@@ -122,9 +122,6 @@ func (p *parser) hintUnterminated() string {
 func (p *parser) hintSet() string {
 	rest := p.text[p.pos:]
 	value := nextValue(strings.TrimLeft(rest, "([ \t\r\n"))
-	if value == "" {
-		value = "value"
-	}
 	return "write the values in braces: {" + quoted(value) + "}"
 }
 
@@ -137,24 +134,28 @@ func (p *parser) hintMember() string {
 	return ""
 }
 
-// hintLabel is for what stands where a label or a condition should begin.
+// hintLabel is for what stands in the place of a label name.
 func (p *parser) hintLabel() string {
 	rest := p.text[p.pos:]
-	if h := hintCharacter(rest); h != "" {
+	if h := hintCharacter(rest); h != "" || rest == "" {
 		return h
-	}
-	if rest == "" {
-		return ""
 	}
 	switch rest[0] {
 	case '\'', '"':
 		return "write the label name without quotes"
 	case '*':
 		return "write all() to select everything"
-	case '&', '|', ')':
-		return hintCondition
 	}
 	return ""
+}
+
+// hintTerm is for what stands where a condition should begin.
+func (p *parser) hintTerm() string {
+	rest := p.text[p.pos:]
+	if rest == "" || strings.ContainsRune("&|)", rune(rest[0])) {
+		return hintCondition
+	}
+	return p.hintLabel()
 }
 
 const curlyQuotes = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb`\u00b4"
@@ -174,23 +175,32 @@ func hintCharacter(rest string) string {
 	return ""
 }
 
-// nextValue returns the value that s seems to begin with, without its quotes.
+// nextValue returns the value that s seems to begin with, without its quotes;
+// "" if there is none, or none that a hint can show on one line.
 func nextValue(s string) string {
 	s = s[spaceLength(s):]
 	if s == "" {
 		return ""
 	}
-	if n := tokenLength(s); n > 1 && (s[0] == '\'' || s[0] == '"') {
-		return strings.Trim(s[:n], s[:1])
-	}
-	if end := strings.IndexAny(s, " \t\r\n'\"(){}[],;&|=!"); end >= 0 {
+	if s[0] == '\'' || s[0] == '"' {
+		s = strings.Trim(s[:tokenLength(s)], s[:1])
+	} else if end := strings.IndexAny(s, " \t\r\n'\"(){}[],;&|=!"); end >= 0 {
 		s = s[:end]
+	}
+	if len(s) > maxHintValue || !utf8.ValidString(s) || strings.ContainsFunc(s, isHidden) {
+		return ""
 	}
 	return s
 }
 
-// quoted writes a value as the hints do.
+// maxHintValue is the greatest length of a label value in Kubernetes.
+const maxHintValue = 63
+
+// quoted writes a value as the hints do; "" stands for a value not known.
 func quoted(value string) string {
+	if value == "" {
+		value = "value"
+	}
 	if strings.Contains(value, "'") {
 		return `"` + value + `"`
 	}

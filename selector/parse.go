@@ -306,13 +306,12 @@ func (p *parser) str() (string, *SyntaxError) {
 
 // failTerm is the error where a condition should begin and does not.
 func (p *parser) failTerm() *SyntaxError {
-	rest := p.text[p.pos:]
-	switch {
+	message := msgUnexpectedToken
+	switch rest := p.text[p.pos:]; {
 	case rest == "":
-		return p.fail(p.pos, msgUnexpectedEnd, hintCondition)
+		message = msgUnexpectedEnd
 	case tokenLength(rest) > 0:
-		return p.fail(p.pos, msgExpectedIdentifier, p.hintLabel())
-	default:
-		return p.fail(p.pos, msgUnexpectedToken, p.hintLabel())
+		message = msgExpectedIdentifier
 	}
+	return p.fail(p.pos, message, p.hintTerm())
 }

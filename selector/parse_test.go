@@ -136,6 +136,8 @@ func TestParseErrors(t *testing.T) {
 		{"k = 'v'", 2, msgExpectedOperator, "write =="},
 		{"k: v", 1, msgExpectedOperator, "write k == 'v'"},
 		{`k : "it's"`, 2, msgExpectedOperator, `write k == "it's"`},
+		{"k: 'a\nb'", 1, msgExpectedOperator, "write k == 'value'"},
+		{"k:", 1, msgExpectedOperator, "write k == 'value'"},
 		{"k !in {'v'}", 2, msgExpectedOperator, "not in"},
 		{"k & has(b)", 2, msgExpectedOperator, "&&"},
 		{"k | has(b)", 2, msgExpectedOperator, "||"},
@@ -179,8 +181,8 @@ func TestParseErrors(t *testing.T) {
 		{"k in {'v' 'w'}", 10, msgExpectedBrace, "comma"},
 		{"k in {'v'; 'w'}", 9, msgExpectedBrace, "comma"},
 		{"k in {'v')", 9, msgExpectedBrace, "-"},
-		{"k in {,}", 6, msgExpectedString, "-"},
-		{"k in {'v',,}", 10, msgExpectedString, "-"},
+		{"k in {,}", 6, msgExpectedString, hintQuote},
+		{"k in {'v',,}", 10, msgExpectedString, hintQuote},
 		{"k in {v}", 6, msgExpectedString, "in quotes: 'v'"},
 		{"k in {'v}", 6, msgUnterminated, "end the value"},
 		// functions
@@ -204,13 +206,16 @@ func TestParseErrors(t *testing.T) {
 		{"has(a) &&& has(b)", 9, msgUnexpectedToken, "write a condition"},
 		{"has(a) | has(b)", 7, msgUnexpectedContent, hintOr},
 		{"k == 'v', j == 'w'", 8, msgUnexpectedContent, "not ,"},
-		{"k == 'it's'", 8, msgUnexpectedContent, "other kind"},
+		{"k == 'it's'", 9, msgUnexpectedContent, "other kind"},
 		{"k == 'v'’", 8, msgUnexpectedContent, hintStraight},
 		{"k == 'v' == 'w'", 9, msgUnexpectedContent, "-"},
 		// length
 		{strings.Repeat(" ", MaxLength+1), MaxLength, msgTooLong, "split"},
 		{"k == '" + strings.Repeat("é", 520), MaxLength, msgTooLong, "split"},
 		{"k == ''" + strings.Repeat("é", 520), MaxLength - 1, msgTooLong, "split"},
+		{strings.Repeat("\x80", MaxLength+1), MaxLength, msgTooLong, "split"},
+		{strings.Repeat("a\x80", MaxLength), MaxLength, msgTooLong, "split"},
+		{"b" + strings.Repeat("a\x80", MaxLength), MaxLength, msgTooLong, "split"},
 	} {
 		s, err := Parse(tc.text)
 		var syntax *SyntaxError
@@ -278,6 +283,10 @@ func TestDepth(t *testing.T) {
 	}
 	if s.Matches(Map{"b": ""}) != s.Matches(Map{}) || len(s.Requirements()) > 1 {
 		t.Error("deep tree: wrong evaluation")
+	}
+	// Groups side by side are not deep.
+	if _, err := ParseCanonical(strings.Repeat("(all())||", maxDepth) + "(all())"); err != nil {
+		t.Errorf("wide: %.100v", err)
 	}
 	_, err = ParseCanonical(strings.Repeat("(", 1_000_000))
 	var syntax *SyntaxError

@@ -40,7 +40,7 @@ func (s *Selector) Requirements() []Requirement {
 // needs is what is known about the label sets that a tree matches.
 type needs struct {
 	never  bool                // there are none
-	values map[string][]string // as Requirement.Values; may be nil; not written to once returned
+	values map[string][]string // as Requirement.Values; may be nil; the slices are shared with the tree
 }
 
 // needs derives the requirements of the tree, or of its negation, which is
@@ -102,12 +102,13 @@ func needsOfAll(kids []needs) needs {
 }
 
 // needsOfAny is needs for an or: what all of those that can match at all need.
+// It takes over the maps of kids.
 func needsOfAny(kids []needs) needs {
 	live := slices.DeleteFunc(slices.Clone(kids), func(k needs) bool { return k.never })
 	if len(live) == 0 {
 		return kids[0] // never; any requirement is sound
 	}
-	common := maps.Clone(live[0].values)
+	common := live[0].values
 	for _, kid := range live[1:] {
 		for key, values := range common {
 			others, ok := kid.values[key]

@@ -45,6 +45,7 @@ func TestRequirements(t *testing.T) {
 		{"a == 'x' || b in {}", []Requirement{oneOf("a", "x")}},
 		{"a == 'x' || !all()", []Requirement{oneOf("a", "x")}},
 		{"a == 'x' || b == '1' && b == '2'", []Requirement{oneOf("a", "x")}},
+		{"a == 'x' || b in {} && has(c)", []Requirement{oneOf("a", "x")}},
 		{"a in {} || b in {}", []Requirement{oneOf("a")}},
 		{"!(a != 'x' || !has(b))", []Requirement{oneOf("a", "x"), present("b")}},
 		{"!(a != 'x' && a != 'y')", []Requirement{oneOf("a", "x", "y")}},

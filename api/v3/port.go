@@ -19,6 +19,7 @@ import (
 // In JSON and YAML a port is a string or an integer; "80" and 80 are the same
 // (semantics.md section 1). Ports are comparable with ==.
 //
+// +kubebuilder:validation:Type=""
 // +kubebuilder:validation:XIntOrString
 type Port struct {
 	Min  uint16 `json:"-"`

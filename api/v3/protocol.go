@@ -19,6 +19,7 @@ import (
 // In JSON and YAML a protocol is a string or an integer, and a string of
 // digits is the same as the integer (semantics.md section 1).
 //
+// +kubebuilder:validation:Type=""
 // +kubebuilder:validation:XIntOrString
 type Protocol string
 

@@ -216,6 +216,7 @@ func (g *Gen) rules(scope string) []model.Rule {
 	rules := make([]model.Rule, g.IntN(5))
 	for i := range rules {
 		r := &rules[i]
+		r.Index = i
 		r.Action = pick(g, []verdict.Action{verdict.ActionAllow, verdict.ActionDeny, verdict.ActionPass, verdict.ActionLog})
 		if g.IntN(8) == 0 {
 			r.IPVersion = pick(g, []uint8{4, 6})

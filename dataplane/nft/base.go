@@ -1,0 +1,177 @@
+package nft
+
+import (
+	"encoding/binary"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// The chains through which every packet of a new connection goes.
+
+// baseChains are the three chains at the kernel's hooks. They keep their names
+// through all epochs; their rules are all that leads into one.
+func (b builder) baseChains() []chain {
+	return []chain{
+		{name: forwardHook, hook: &hook{*nftables.ChainHookForward}, rules: []rule{
+			known(drop),
+			to(jumpTo(b.of("from-pod"))),
+			to(jumpTo(b.of("to-pod"))),
+			forgetClass(),
+		}},
+		{name: inputHook, hook: &hook{*nftables.ChainHookInput}, rules: []rule{
+			known(nil),
+			loopback(expr.MetaKeyIIF),
+			{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))},
+			b.inPodNets(true, true),
+			b.inPodNets(false, true),
+			neighbours(hostNeighbours, accept),
+			to(jumpTo(b.of("to-host"))),
+			forgetClass(),
+		}},
+		{name: outputHook, hook: &hook{*nftables.ChainHookOutput}, rules: []rule{
+			known(nil),
+			loopback(expr.MetaKeyOIF),
+			{exprs: append(inSet(expr.MetaKeyOIFNAME, b.pods()), accept), comment: "the host reaches its own pods"},
+			neighbours(hostNeighbours, accept),
+			to(jumpTo(b.of("from-host"))),
+			forgetClass(),
+		}},
+	}
+}
+
+// podChains lead the traffic of local pods to their sets, and end it where
+// there is none.
+func (b builder) podChains() []chain {
+	return []chain{
+		{name: b.of("from-pod"), rules: []rule{
+			b.ownAddress(verdict.Egress, true),
+			b.ownAddress(verdict.Egress, false),
+			{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), drop), comment: "not the pod's own address"},
+			b.inPodNets(true, true),
+			b.inPodNets(false, true),
+		}},
+		{name: b.of("to-pod"), rules: []rule{
+			b.ownAddress(verdict.Ingress, true),
+			b.ownAddress(verdict.Ingress, false),
+			{exprs: append(inSet(expr.MetaKeyOIFNAME, b.pods()), drop), comment: "not the pod's own address"},
+			b.inPodNets(true, false),
+			b.inPodNets(false, false),
+		}},
+		{name: b.of("pod-to-host"), rules: []rule{
+			neighbours(podNeighbours, accept),
+			dropInvalid(),
+			to(jumpTo(b.of("from-pod"))),
+			forgetClass(),
+			to(accept),
+		}},
+	}
+}
+
+// hostChains lead the host's own traffic to the sets of its host endpoints.
+func (b builder) hostChains() []chain {
+	return []chain{
+		{name: b.of("to-host"), rules: []rule{
+			{exprs: []expr.Any{meta(expr.MetaKeyIIFNAME, reg1), vmap(b.host(verdict.Ingress))}},
+			to(goTo(b.others(verdict.Ingress))),
+		}},
+		{name: b.of("from-host"), rules: []rule{
+			{exprs: []expr.Any{meta(expr.MetaKeyOIFNAME, reg1), vmap(b.host(verdict.Egress))}},
+			to(goTo(b.others(verdict.Egress))),
+		}},
+	}
+}
+
+// others names the chain for interfaces that no host endpoint names.
+func (n names) others(d verdict.Direction) string {
+	return n.of(map[verdict.Direction]string{verdict.Ingress: "other-in", verdict.Egress: "other-out"}[d])
+}
+
+// othersChain leads the interfaces that no host endpoint names to the one that
+// governs all, or lets them pass.
+func (b builder) othersChain(d verdict.Direction, t target) chain {
+	c := chain{name: b.others(d), comment: "interfaces without a host endpoint of their own"}
+	if t.chain == "" {
+		c.rules = []rule{to(back)}
+	} else {
+		c.rules = []rule{{exprs: []expr.Any{goTo(t.chain)}, comment: t.comment}}
+	}
+	return c
+}
+
+func to(v *expr.Verdict) rule { return rule{exprs: []expr.Any{v}} }
+
+// ownAddress sends the packet of a pod to its set by interface and address.
+func (b builder) ownAddress(d verdict.Direction, v4 bool) rule {
+	key := expr.MetaKeyOIFNAME
+	if d == verdict.Egress {
+		key = expr.MetaKeyIIFNAME
+	}
+	return rule{exprs: append(family(v4),
+		meta(key, reg1), address(v4, d == verdict.Egress, reg2), vmap(b.own(d, v4)))}
+}
+
+// inPodNets drops what has an address that should be a pod's and is none's.
+func (b builder) inPodNets(v4, source bool) rule {
+	return rule{exprs: append(family(v4), address(v4, source, reg1), member(b.podNets(v4)), drop),
+		comment: "no pod is programmed here"}
+}
+
+func inSet(key expr.MetaKey, set string) []expr.Any { return []expr.Any{meta(key, reg1), member(set)} }
+
+// known accepts the packets of connections that conntrack knows, and gives
+// those that fit none the verdict invalid, if it is not nil.
+func known(invalid *expr.Verdict) rule {
+	elements := []element{
+		{key: state(expr.CtStateBitESTABLISHED), verdict: accept},
+		{key: state(expr.CtStateBitRELATED), verdict: accept},
+	}
+	if invalid != nil {
+		elements = append(elements, element{key: state(expr.CtStateBitINVALID), verdict: invalid})
+	}
+	return rule{exprs: []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, vmap("")},
+		anonymous: &anonymous{byState, elements}}
+}
+
+func state(bit uint32) []byte { return binary.NativeEndian.AppendUint32(nil, bit) }
+
+func dropInvalid() rule {
+	return rule{exprs: []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: reg1},
+		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: state(expr.CtStateBitINVALID), Xor: state(0)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: state(0)},
+		drop,
+	}}
+}
+
+// loopback accepts what the host says to itself. The interface lo has index 1
+// in every network namespace.
+func loopback(key expr.MetaKey) rule {
+	return rule{exprs: []expr.Any{meta(key, reg1), equals(binary.NativeEndian.AppendUint32(nil, 1)), accept}}
+}
+
+// forgetClass takes the class out of the packet's priority again.
+func forgetClass() rule {
+	return rule{exprs: []expr.Any{&expr.Immediate{Register: reg1, Data: class(0)}, setClass()}}
+}
+
+// The ICMPv6 types without which there is no IPv6 on a link: multicast
+// listeners and neighbour discovery. A pod has no business in advertising
+// itself as a router (semantics.md section 10).
+var (
+	podNeighbours  = [][2]byte{{130, 133}, {135, 136}}
+	hostNeighbours = [][2]byte{{130, 136}, {143, 143}}
+)
+
+func neighbours(types [][2]byte, v *expr.Verdict) rule {
+	var elements []element
+	for _, t := range types {
+		elements = append(elements, element{key: []byte{t[0]}}, element{key: []byte{t[1] + 1}, end: true})
+	}
+	load := append(family(false), meta(expr.MetaKeyL4PROTO, reg1), equals([]byte{unix.IPPROTO_ICMPV6}),
+		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1}, member(""), v)
+	return rule{exprs: load, anonymous: &anonymous{icmpv6Types, elements}, comment: "neighbour discovery"}
+}

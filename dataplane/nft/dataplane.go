@@ -1,0 +1,130 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tierwall/tierwall/dataplane"
+)
+
+// Options says where and how a dataplane works. The zero value is ready to
+// use: the namespace of the calling thread, log group 64.
+type Options struct {
+	// NetNS is a file descriptor of the network namespace to work in; 0 is the
+	// current one. It must stay open as long as the dataplane is used.
+	NetNS int
+	// LogGroup is the NFLOG group that Log rules send to; 0 is 64.
+	LogGroup uint16
+	// LogRate is how many packets a second each Log rule may send; 0 is 100.
+	LogRate uint64
+	// LogBurst is how many it may send at once; 0 is 200.
+	LogBurst uint32
+}
+
+// Dataplane enforces programs by nftables. It is not safe for concurrent use.
+type Dataplane struct {
+	options Options
+	// now is what the kernel holds, nil as long as that is not known.
+	now *state
+}
+
+var _ dataplane.Dataplane = (*Dataplane)(nil)
+
+// state is a program with its places in one epoch.
+type state struct {
+	builder
+	program  dataplane.Program
+	dispatch *dispatch
+}
+
+// place computes the dispatch for the state's epoch.
+func (s *state) place() (err error) {
+	s.dispatch, err = s.builder.dispatch(s.program)
+	return err
+}
+
+// New returns a dataplane that has done nothing yet. What a former process
+// left in the kernel stays in force until the first Apply.
+func New(options Options) *Dataplane {
+	if options.LogGroup == 0 {
+		options.LogGroup = 64
+	}
+	if options.LogRate == 0 {
+		options.LogRate = 100
+	}
+	if options.LogBurst == 0 {
+		options.LogBurst = 200
+	}
+	return &Dataplane{options: options}
+}
+
+// Apply makes p what is enforced, as dataplane.Dataplane says. The first Apply,
+// and each after one that failed, builds the whole table anew beside the old;
+// all others change what differs. A table that somebody deleted is loaded
+// again at once, if anything differs.
+func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
+	s, err := dial(d.options.NetNS)
+	if err != nil {
+		return explain(err)
+	}
+	defer s.close()
+	old := d.now
+	d.now = nil
+	if old != nil {
+		next := d.state(p)
+		err := d.change(ctx, s, old, next)
+		if err == nil {
+			d.now = next
+			return nil
+		}
+		if !errors.Is(err, unix.ENOENT) {
+			return explain(err)
+		}
+	}
+	next := d.state(p)
+	if err := d.load(ctx, s, next); err != nil {
+		return explain(err)
+	}
+	d.now = next
+	return nil
+}
+
+func (d *Dataplane) state(p dataplane.Program) *state {
+	return &state{program: p, builder: builder{
+		logGroup: d.options.LogGroup, logRate: d.options.LogRate, logBurst: d.options.LogBurst,
+	}}
+}
+
+// Remove deletes the table. Connections and other tables are left alone.
+func (d *Dataplane) Remove(ctx context.Context) error {
+	d.now = nil
+	s, err := dial(d.options.NetNS)
+	if err != nil {
+		return explain(err)
+	}
+	defer s.close()
+	var b batch
+	b.deleteTable()
+	if err := s.commit(ctx, &b, uncut); err != nil && !errors.Is(err, unix.ENOENT) {
+		return explain(err)
+	}
+	return nil
+}
+
+// explain turns what the kernel refuses into the errors of package dataplane,
+// with a sentence on what to do.
+func explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w: run as root, or with CAP_NET_ADMIN in the network namespace (%w)", dataplane.ErrNotPermitted, err)
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):
+		return fmt.Errorf("%w: nf_tables is missing or too old; it needs Linux 5.10 with CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET and CONFIG_NFT_CT (%w)", dataplane.ErrNotSupported, err)
+	}
+	return fmt.Errorf("nftables: %w", err)
+}

@@ -1,0 +1,203 @@
+package nft
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables/expr"
+
+	"github.com/tierwall/tierwall/dataplane"
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// dispatch says where the packets of which interface and address go. It is
+// small (local endpoints only) and made anew for each program.
+type dispatch struct {
+	// maps holds, by the name of a map or set and by key, the target.
+	maps map[string]map[string]target
+	// podNets are the networks that are closed where no pod is programmed.
+	podNets []addressRange
+	// forks are the chains that choose a host endpoint's set by the local
+	// address. Their names follow from their content.
+	forks map[string]chain
+	// others is where interfaces go that nothing governs, by direction; an
+	// empty chain lets them pass.
+	others [2]target
+}
+
+// target is what a key of a dispatch map leads to. The comment says whose key
+// it is.
+type target struct {
+	chain, comment string
+}
+
+// closed is the target of a key that two endpoints claim: it may be neither's.
+const closed = "drop"
+
+// The names of the dispatch maps.
+func (n names) own(d verdict.Direction, v4 bool) string {
+	return n.of(map[verdict.Direction]string{verdict.Ingress: "in", verdict.Egress: "out"}[d] +
+		map[bool]string{true: "4", false: "6"}[v4])
+}
+func (n names) host(d verdict.Direction) string {
+	return n.of(map[verdict.Direction]string{verdict.Ingress: "host-in", verdict.Egress: "host-out"}[d])
+}
+func (n names) pods() string { return n.of("pods") }
+func (n names) podNets(v4 bool) string {
+	return n.of(map[bool]string{true: "pod-nets4", false: "pod-nets6"}[v4])
+}
+
+// dispatchMaps are the declarations of the maps that dispatch fills.
+func (b builder) dispatchMaps() []namedMap {
+	list := []namedMap{{name: b.pods(), mapType: interfaces, comment: "interfaces of local pods"}}
+	for _, d := range []verdict.Direction{verdict.Egress, verdict.Ingress} {
+		list = append(list,
+			namedMap{name: b.own(d, true), mapType: ownIPv4, comment: "interface and address of a local pod -> its " + d.String()},
+			namedMap{name: b.own(d, false), mapType: ownIPv6, comment: "interface and address of a local pod -> its " + d.String()},
+			namedMap{name: b.host(d), mapType: byInterface, comment: "interface of a host endpoint -> its " + d.String()})
+	}
+	return list
+}
+
+// podNetSets are the declarations of the sets of closed networks.
+func (b builder) podNetSets() []namedMap {
+	return []namedMap{
+		{name: b.podNets(true), mapType: mapType{key: classOfIPv4.key, interval: true}, comment: "closed where no pod is programmed"},
+		{name: b.podNets(false), mapType: mapType{key: classOfIPv6.key, interval: true}, comment: "closed where no pod is programmed"},
+	}
+}
+
+// dispatch computes where a program's endpoints are. The error names an
+// endpoint that breaks a rule of table: it is a fault of the compiler.
+func (b builder) dispatch(p dataplane.Program) (*dispatch, error) {
+	d := &dispatch{maps: map[string]map[string]target{}, forks: map[string]chain{}, podNets: rangesOf(p.PodNets)}
+	for _, m := range b.dispatchMaps() {
+		d.maps[m.name] = map[string]target{}
+	}
+	ids := make([]verdict.EndpointID, 0, len(p.Tables.Endpoints))
+	for id := range p.Tables.Endpoints {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, verdict.EndpointID.Compare)
+	for _, id := range ids {
+		e := p.Tables.Endpoints[id]
+		if id.Kind == verdict.Host {
+			b.placeHost(d, e, p.Interfaces[id])
+		} else if err := b.placePod(d, e, p.Interfaces[id]); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func (b builder) placePod(d *dispatch, e *table.Endpoint, interfaces []string) error {
+	for _, name := range interfaces {
+		d.maps[b.pods()][string(ifname(name))] = target{comment: clean(e.ID.String())}
+		for dir, spans := range e.Spans {
+			for _, s := range spans {
+				if s.From != s.To {
+					return fmt.Errorf("pod %s: addresses %s to %s: a pod's address must be single", e.ID, s.From, s.To)
+				}
+				m := d.maps[b.own(verdict.Direction(dir), s.From.Is4())]
+				key := string(join(ifname(name), addr(s.From)))
+				if other, taken := m[key]; taken {
+					m[key] = target{closed, shorten(other.comment+" and "+e.ID.String(), "")}
+					continue
+				}
+				m[key] = target{b.set(s.Set, verdict.Direction(dir)), shorten(e.ID.String(), "")}
+			}
+		}
+	}
+	return nil
+}
+
+// placeHost gives interfaces to a host endpoint. The first by name governs an
+// interface that several claim (semantics.md section 11); endpoints come here
+// in the order of their names.
+func (b builder) placeHost(d *dispatch, e *table.Endpoint, interfaces []string) {
+	for _, dir := range verdict.Directions {
+		t := target{b.hostTarget(d, e, dir), shorten(e.ID.String(), "")}
+		if e.Interface == "*" {
+			if d.others[dir].chain == "" {
+				d.others[dir] = t
+			}
+			continue
+		}
+		m := d.maps[b.host(dir)]
+		for _, name := range interfaces {
+			if _, taken := m[string(ifname(name))]; !taken {
+				m[string(ifname(name))] = t
+			}
+		}
+	}
+}
+
+// hostTarget returns the chain for a host endpoint: that of its set if it has
+// but one, else a fork, which it adds to d.
+func (b builder) hostTarget(d *dispatch, e *table.Endpoint, dir verdict.Direction) string {
+	spans := e.Spans[dir]
+	if len(spans) == 2 && spans[0].Set == spans[1].Set && whole(spans[0]) && whole(spans[1]) {
+		return b.set(spans[0].Set, dir)
+	}
+	c := chain{name: b.forkName(dir, spans), comment: "by the local address"}
+	for _, v4 := range []bool{true, false} {
+		c.rules = append(c.rules, b.forkRules(spans, dir, v4)...)
+	}
+	c.rules = append(c.rules, rule{exprs: []expr.Any{drop}, comment: "not an address of the endpoint"})
+	d.forks[c.name] = c
+	return c.name
+}
+
+func (b builder) forkName(dir verdict.Direction, spans []table.Span) string {
+	h := fnv.New64a()
+	fmt.Fprint(h, dir, spans)
+	return b.of(fmt.Sprintf("fork-%016x", h.Sum64()))
+}
+
+// forkRules choose among the spans of one family.
+func (b builder) forkRules(spans []table.Span, dir verdict.Direction, v4 bool) []rule {
+	var elements []element
+	for _, s := range spans {
+		switch v := goTo(b.set(s.Set, dir)); {
+		case s.From.Is4() != v4:
+		case whole(s):
+			return []rule{{exprs: append(family(v4), v)}}
+		default:
+			elements = append(elements, interval(s.From, s.To, element{verdict: v})...)
+		}
+	}
+	t := mapType{key: classType(v4).key, data: verdictOf, interval: true}
+	return mapRule(t, elements, append(family(v4), address(v4, dir == verdict.Egress, reg1))...)
+}
+
+// whole reports whether a span covers its family.
+func whole(s table.Span) bool {
+	return s.From == netip.PrefixFrom(s.From, 0).Masked().Addr() && s.To == last(netip.PrefixFrom(s.From, 0))
+}
+
+// element returns the element of a dispatch map.
+func (t target) element(key string, isMap bool) element {
+	e := element{key: []byte(key), comment: t.comment}
+	switch {
+	case !isMap:
+	case t.chain == closed:
+		e.verdict = drop
+	default:
+		e.verdict = goTo(t.chain)
+	}
+	return e
+}
+
+// podNetElements are the closed networks of one family.
+func podNetElements(nets []addressRange, v4 bool) []element {
+	var list []element
+	for _, r := range nets {
+		if r.from.Is4() == v4 {
+			list = append(list, interval(r.from, r.to, element{})...)
+		}
+	}
+	return list
+}

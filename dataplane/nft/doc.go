@@ -1,0 +1,39 @@
+// Package nft enforces programs with nftables, by netlink alone.
+//
+// Everything is in one table, inet tierwall, and is meant to be read with
+// `nft list table inet tierwall`. A new connection goes through it so:
+//
+//	forward, input, output   base chains: what conntrack knows is accepted
+//	from-pod, to-pod         (interface, own address) -> the set's chain; a local
+//	                         pod that is not programmed is closed here
+//	to-host, from-host       interface -> the set's chain of the host endpoint
+//	out-N, in-N              one chain a table.Set: the peer's address becomes a
+//	                         class (maps host4, net4, ...), the class a row (map rows-N)
+//	row-N                    one chain a table.Row: protocol and ports -> verdict
+//
+// The class travels in the packet's priority, never in its mark: kube-proxy
+// uses the mark, and nobody reads the priority between here and the end of the
+// chain, where it is set to none again. Allow is `return` everywhere, so that
+// egress and ingress policy can both be asked; only Deny ends the walk. A local
+// endpoint's miss is a drop.
+//
+// # Changes under traffic
+//
+// The kernel applies a transaction atomically to rules: a packet sees the rules
+// that were there when its walk began. For elements of maps it does not: a
+// look-up sees what is there at that moment. Apply therefore changes the table
+// in three transactions, following table.Delta: it adds chains and maps that
+// nothing points at, flips single elements of live maps, and then deletes what
+// nothing points at any more. What a name in the table stands for never
+// changes while a packet can reach it. Between flip and deletion it waits until
+// every packet that began before the flip has left the kernel's hooks.
+//
+// # Starting beside a table that exists
+//
+// The ids of a former process mean nothing to this one. The first Apply, and
+// each after a failure, builds everything anew under names with the next epoch
+// (row-7.2 is row 7 of epoch 2), replaces the rules of the three base chains in
+// one transaction, and deletes what is left of the former epoch. The rules of a
+// base chain are all that leads into an epoch, and a packet sees either the old
+// rules or the new: it walks one epoch from end to end.
+package nft

@@ -1,0 +1,175 @@
+package nft
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// tableComment stands at the head of the listing.
+const tableComment = "network policy of this node, written by tierwall; what is changed here by hand will be undone"
+
+// inventory is what the table holds in the kernel.
+type inventory struct {
+	chains, maps []string
+}
+
+// epoch returns the first epoch that no name in the table has.
+func (i inventory) epoch() int {
+	next := 0
+	for _, name := range slices.Concat(i.chains, i.maps) {
+		next = max(next, epochOf(name)+1)
+	}
+	return next
+}
+
+// list reads the names of chains and maps, anonymous ones apart. A table that
+// does not exist has none.
+func (d *Dataplane) list() (inventory, error) {
+	var found inventory
+	conn, err := nftables.New(nftables.WithNetNSFd(d.options.NetNS))
+	if err != nil {
+		return found, err
+	}
+	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return found, err
+	}
+	i := slices.IndexFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName })
+	if i < 0 {
+		return found, nil
+	}
+	chains, err := conn.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return found, err
+	}
+	for _, c := range chains {
+		if c.Table.Name == tableName {
+			found.chains = append(found.chains, c.Name)
+		}
+	}
+	sets, err := conn.GetSets(tables[i])
+	for _, s := range sets {
+		if !s.Anonymous && !strings.HasPrefix(s.Name, "__") {
+			found.maps = append(found.maps, s.Name)
+		}
+	}
+	return found, err
+}
+
+// load builds the whole of a program in a new epoch, leads the base chains
+// there, and deletes the rest of the table.
+func (d *Dataplane) load(ctx context.Context, s *socket, next *state) error {
+	old, err := d.list()
+	if err != nil {
+		return err
+	}
+	next.epoch = old.epoch()
+	if err := next.place(); err != nil {
+		return err
+	}
+	var add, flip, drop batch
+	add.addTable(tableComment)
+	addAll(&add, next)
+	if err := s.commit(ctx, &add, cut); err != nil {
+		return err
+	}
+	flip.glue(func() {
+		for _, c := range next.baseChains() {
+			flip.addChain(c)
+		}
+	})
+	if err := s.commit(ctx, &flip, uncut); err != nil {
+		return err
+	}
+	dropOthers(&drop, old)
+	if drop.empty() {
+		return nil
+	}
+	grace()
+	return s.commit(ctx, &drop, cut)
+}
+
+// addAll adds everything but the base chains: each object after those that it
+// names.
+func addAll(b *batch, s *state) {
+	t := s.program.Tables
+	for _, v4 := range []bool{true, false} {
+		b.addMap(s.hostMap(v4))
+		b.addElements(s.hosts(v4), hostElements(t.Hosts, v4))
+		b.addMap(s.netMap(v4))
+		b.addElements(s.nets(v4), netElements(t.Nets, v4))
+	}
+	b.addChain(s.peerClassChain(verdict.Ingress))
+	b.addChain(s.peerClassChain(verdict.Egress))
+	for _, id := range slices.Sorted(maps.Keys(t.Rows)) {
+		addRow(b, s.builder, t.Rows[id])
+	}
+	for _, id := range slices.Sorted(maps.Keys(t.Sets)) {
+		addSet(b, s.builder, t.Sets[id], t.Rows)
+	}
+	addDispatch(b, s)
+}
+
+func addRow(b *batch, with builder, r *table.Row) {
+	for _, c := range with.rowChains(r) {
+		b.addChain(c)
+	}
+}
+
+func addSet(b *batch, with builder, s *table.Set, rows map[table.RowID]*table.Row) {
+	b.addMap(with.setMap(s.ID))
+	b.addElements(with.rows(s.ID), with.setElements(s, rows))
+	b.addChain(with.setChain(s, rows))
+}
+
+func addDispatch(b *batch, s *state) {
+	for _, name := range slices.Sorted(maps.Keys(s.dispatch.forks)) {
+		b.addChain(s.dispatch.forks[name])
+	}
+	for _, m := range s.dispatchMaps() {
+		b.addMap(m)
+		var list []element
+		for _, key := range slices.Sorted(maps.Keys(s.dispatch.maps[m.name])) {
+			list = append(list, s.dispatch.maps[m.name][key].element(key, m.isMap()))
+		}
+		b.addElements(m.name, list)
+	}
+	for i, m := range s.podNetSets() {
+		b.addMap(m)
+		b.addElements(m.name, podNetElements(s.dispatch.podNets, i == 0))
+	}
+	for _, d := range verdict.Directions {
+		b.addChain(s.othersChain(d, s.dispatch.others[d]))
+	}
+	for _, c := range slices.Concat(s.podChains(), s.hostChains()) {
+		b.addChain(c)
+	}
+}
+
+// dropOthers deletes what the table held before. Rules go first, then maps,
+// then chains, since each holds on to the next.
+func dropOthers(b *batch, old inventory) {
+	keep := []string{forwardHook, inputHook, outputHook}
+	var chains []string
+	for _, c := range old.chains {
+		if !slices.Contains(keep, c) {
+			chains = append(chains, c)
+		}
+	}
+	for _, c := range chains {
+		b.flush(c)
+	}
+	for _, m := range old.maps {
+		b.deleteMap(m)
+	}
+	for _, c := range chains {
+		b.deleteChain(c)
+	}
+}

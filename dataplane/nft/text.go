@@ -1,0 +1,85 @@
+package nft
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// maxText is the longest comment or log prefix, without the zero that ends it:
+// what nft and the kernel's log target take.
+const maxText = 127
+
+// because says in words which decision a trace is.
+func because(t *verdict.Trace) string {
+	s := t.Deciding()
+	if s == nil {
+		return shorten(t.Reason.String(), "")
+	}
+	return shorten(place(*s), "")
+}
+
+// place names a step: a rule, a profile or the end of a tier.
+func place(s verdict.Step) string {
+	switch {
+	case s.Profile != "":
+		return "profile " + s.Profile
+	case s.EndOfTier():
+		return "end of tier " + s.Tier
+	case s.Rule == verdict.NoRule:
+		return "invalid " + s.Tier + "/" + s.Policy.String()
+	}
+	return fmt.Sprintf("%s/%s#%d", s.Tier, s.Policy, s.Rule)
+}
+
+// logPrefix is what stands before the packet in the log: the rule that logs.
+func logPrefix(s verdict.Step) string {
+	if s.Rule == verdict.NoRule || s.Policy.IsZero() {
+		return shorten("tierwall "+place(s), " ")
+	}
+	return shorten("tierwall "+s.Tier+"/"+s.Policy.String(), fmt.Sprintf("#%d ", s.Rule))
+}
+
+// describe lists the policies of a set, in order, for its chain's comment.
+func describe(s *table.Set) string {
+	if len(s.Policies) == 0 {
+		return "no policy applies"
+	}
+	var b strings.Builder
+	for i, p := range s.Policies {
+		more := fmt.Sprintf(" and %d more", len(s.Policies)-i)
+		if b.Len()+len(p.String())+2+len(more) > maxText {
+			if i == 0 {
+				return shorten(p.String(), fmt.Sprintf(" (%d policies)", len(s.Policies)))
+			}
+			b.WriteString(more)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(p.String())
+	}
+	return clean(b.String())
+}
+
+// shorten joins text and end, taking from text what is too much.
+func shorten(text, end string) string {
+	if room := maxText - len(end); len(text) > room {
+		text = text[:room-3] + "..."
+	}
+	return clean(text + end)
+}
+
+// clean replaces what would break a line of nft's listing. Names of objects
+// have none of it; what an API server lets through may change.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' {
+			return '?'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,121 @@
+package translate
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v3 "github.com/tierwall/tierwall/api/v3"
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// The policy kinds as verdict.PolicyID names them.
+const (
+	KindNetworkPolicy           = "NetworkPolicy"
+	KindGlobalNetworkPolicy     = "GlobalNetworkPolicy"
+	KindKubernetesNetworkPolicy = "KubernetesNetworkPolicy"
+)
+
+// Object translates one API object, given as a pointer to its type. The result
+// is nil if the object contributes nothing to a State: a pod without network
+// identity, a staged policy, a kind that is not read.
+func Object(o any) (model.Object, []model.Problem) {
+	switch o := o.(type) {
+	case *corev1.Namespace:
+		return &model.Namespace{Name: o.Name, Labels: o.Labels}, nil
+	case *corev1.ServiceAccount:
+		return &model.ServiceAccount{Namespace: o.Namespace, Name: o.Name, Labels: o.Labels}, nil
+	case *corev1.Node:
+		return node(o), nil
+	case *corev1.Pod:
+		return orNil(pod(o)), nil
+	case *networkingv1.NetworkPolicy:
+		return report("KubernetesNetworkPolicy", o, func(r *reporter) model.Object { return kubernetesPolicy(o, r) })
+	case *v3.Tier:
+		return report("Tier", o, func(r *reporter) model.Object { return tier(o, r) })
+	case *v3.NetworkPolicy:
+		return report("NetworkPolicy", o, func(r *reporter) model.Object { return networkPolicy(o, r) })
+	case *v3.GlobalNetworkPolicy:
+		return report("GlobalNetworkPolicy", o, func(r *reporter) model.Object { return globalNetworkPolicy(o, r) })
+	case *v3.NetworkSet:
+		return report("NetworkSet", o, func(r *reporter) model.Object { return networkSet(o.ObjectMeta, o.Spec, r) })
+	case *v3.GlobalNetworkSet:
+		return report("GlobalNetworkSet", o, func(r *reporter) model.Object { return networkSet(o.ObjectMeta, o.Spec, r) })
+	case *v3.HostEndpoint:
+		return report("HostEndpoint", o, func(r *reporter) model.Object { return hostEndpoint(o, r) })
+	case *v3.Profile:
+		return report("Profile", o, func(r *reporter) model.Object { return profile(o, r) })
+	case *v3.StagedNetworkPolicy:
+		return nil, notEvaluated("StagedNetworkPolicy", o)
+	case *v3.StagedGlobalNetworkPolicy:
+		return nil, notEvaluated("StagedGlobalNetworkPolicy", o)
+	case *v3.StagedKubernetesNetworkPolicy:
+		return nil, notEvaluated("StagedKubernetesNetworkPolicy", o)
+	}
+	return nil, nil
+}
+
+// Key returns the key of what Object gives for o, also when Object gives
+// nothing because of o's state; false for kinds that are not read.
+func Key(o any) (model.Key, bool) {
+	m, ok := o.(metav1.Object)
+	if !ok {
+		return model.Key{}, false
+	}
+	policy := func(kind string) (model.Key, bool) {
+		return model.PolicyKey(verdict.PolicyID{Kind: kind, Namespace: m.GetNamespace(), Name: m.GetName()}), true
+	}
+	key := func(k model.Kind) (model.Key, bool) {
+		return model.Key{Kind: k, Namespace: m.GetNamespace(), Name: m.GetName()}, true
+	}
+	switch o.(type) {
+	case *corev1.Namespace:
+		return key(model.KindNamespace)
+	case *corev1.ServiceAccount:
+		return key(model.KindServiceAccount)
+	case *corev1.Node:
+		return key(model.KindNode)
+	case *corev1.Pod:
+		return key(model.KindPod)
+	case *networkingv1.NetworkPolicy:
+		return policy(KindKubernetesNetworkPolicy)
+	case *v3.NetworkPolicy:
+		return policy(KindNetworkPolicy)
+	case *v3.GlobalNetworkPolicy:
+		return policy(KindGlobalNetworkPolicy)
+	case *v3.Tier:
+		return key(model.KindTier)
+	case *v3.NetworkSet:
+		return key(model.KindNetworkSet)
+	case *v3.GlobalNetworkSet:
+		return key(model.KindGlobalNetworkSet)
+	case *v3.HostEndpoint:
+		return key(model.KindHostEndpoint)
+	case *v3.Profile:
+		return key(model.KindProfile)
+	}
+	return model.Key{}, false
+}
+
+// orNil keeps a nil pointer from becoming an object.
+func orNil(e *model.Endpoint) model.Object {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+func report(kind string, o metav1.Object, f func(*reporter) model.Object) (model.Object, []model.Problem) {
+	r := &reporter{object: kind + "/" + o.GetNamespace() + "/" + o.GetName()}
+	return f(r), r.problems
+}
+
+func notEvaluated(kind string, o metav1.Object) []model.Problem {
+	_, problems := report(kind, o, func(r *reporter) model.Object {
+		r.add(problemf("not-supported", "", "staged policies are not evaluated by this version").
+			hint("the policy has no effect, as is meant; its pending verdicts cannot be shown"))
+		return nil
+	})
+	return problems
+}
