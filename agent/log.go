@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"github.com/florianl/go-nflog/v2"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// LogRules reads what Log rules send to the NFLOG group until the context ends,
+// and writes a line for each packet: the tier, the policy and the rule that
+// asked for it, and the connection.
+func LogRules(ctx context.Context, group uint16, log *slog.Logger) error {
+	nf, err := nflog.Open(&nflog.Config{Group: group, Copymode: nflog.CopyPacket, Bufsize: 128})
+	if err != nil {
+		return fmt.Errorf("log group %d: %w", group, err)
+	}
+	hook := func(a nflog.Attribute) int {
+		attrs := []any{}
+		if a.Prefix != nil {
+			attrs = append(attrs, "rule", strings.TrimPrefix(strings.TrimRight(*a.Prefix, " \x00"), LogPrefix))
+		}
+		if a.Payload != nil {
+			if p, ok := parsePacket(*a.Payload); ok {
+				attrs = append(attrs, "connection", p.String())
+			}
+		}
+		log.Info("policy log", attrs...)
+		return 0
+	}
+	// A full socket buffer loses messages, never the listener.
+	onError := func(err error) int {
+		log.Warn("messages of Log rules were lost", "error", err)
+		return 0
+	}
+	if err := nf.RegisterWithErrorFunc(ctx, hook, onError); err != nil {
+		_ = nf.Close()
+		return fmt.Errorf("log group %d: %w", group, err)
+	}
+	context.AfterFunc(ctx, func() { _ = nf.Close() })
+	return nil
+}
+
+// LogPrefix begins the kernel's log messages of Log rules.
+const LogPrefix = "tierwall "
+
+// parsePacket reads addresses, protocol and ports from the first bytes of an
+// IP packet.
+func parsePacket(b []byte) (verdict.Packet, bool) {
+	var p verdict.Packet
+	var rest []byte
+	switch {
+	case len(b) >= 20 && b[0]>>4 == 4 && len(b) >= int(b[0]&15)*4:
+		p.Src, p.Dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
+		p.Protocol, rest = b[9], b[int(b[0]&15)*4:]
+	case len(b) >= 40 && b[0]>>4 == 6:
+		p.Src, p.Dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
+		p.Protocol, rest = b[6], b[40:]
+	default:
+		return p, false
+	}
+	if verdict.HasPorts(p.Protocol) && len(rest) >= 4 {
+		p.SrcPort, p.DstPort = binary.BigEndian.Uint16(rest), binary.BigEndian.Uint16(rest[2:])
+	}
+	return p, true
+}
