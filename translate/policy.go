@@ -56,7 +56,7 @@ func globalNetworkPolicy(p *v3.GlobalNetworkPolicy, r *reporter) model.Object {
 }
 
 // narrow joins two selectors, with all() in either standing for what has the
-// label. It is done before they are joined, since joining drops all().
+// label.
 func narrow(own, by *selector.Selector, label string) *selector.Selector {
 	return selector.And(own.ReplaceAll(selector.Has(label)), by.ReplaceAll(selector.Has(label)))
 }
