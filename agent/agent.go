@@ -25,6 +25,9 @@ type Options struct {
 	Config *rest.Config
 	// Dataplane enforces.
 	Dataplane dataplane.Dataplane
+	// StatusSocket is the path of a unix socket on which the agent tells what
+	// it enforces; empty for none.
+	StatusSocket string
 	// Log takes what the agent has to say.
 	Log *slog.Logger
 }
@@ -37,6 +40,11 @@ type agent struct {
 	waiting map[string]bool
 	// problems are what was last reported, by object.
 	problems map[string]bool
+	// versions are the resource versions of all objects that were taken in.
+	versions map[model.Key]string
+	// asking wait to be told what is enforced.
+	asking []chan<- Applied
+	// dirty says that not all that was taken in is in the kernel.
 	dirty    bool
 	began    time.Time
 	applied  int
@@ -59,6 +67,8 @@ func Run(ctx context.Context, o Options) error {
 		compiler: compile.New(compile.Options{Node: o.Node}),
 		waiting:  map[string]bool{},
 		problems: map[string]bool{},
+		versions: map[model.Key]string{},
+		dirty:    true,
 		began:    time.Now(),
 	}
 	for _, s := range all {
@@ -68,12 +78,18 @@ func Run(ctx context.Context, o Options) error {
 	if err := watchHost(ctx, hostChanged); err != nil {
 		return err
 	}
+	questions := make(chan chan<- Applied)
+	if o.StatusSocket != "" {
+		if err := serveStatus(ctx, o.StatusSocket, questions); err != nil {
+			return err
+		}
+	}
 	updates := make(chan update, 1024)
 	watch(ctx, all, updates, o.Log)
-	return a.loop(ctx, updates, hostChanged)
+	return a.loop(ctx, updates, hostChanged, questions)
 }
 
-func (a *agent) loop(ctx context.Context, updates <-chan update, hostChanged <-chan struct{}) error {
+func (a *agent) loop(ctx context.Context, updates <-chan update, hostChanged <-chan struct{}, questions <-chan chan<- Applied) error {
 	slow := time.NewTicker(10 * time.Second)
 	defer slow.Stop()
 	retry := time.NewTimer(0)
@@ -86,6 +102,8 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, hostChanged <-c
 			a.take(append([]update{u}, drain(updates)...))
 		case <-hostChanged:
 			a.dirty = true
+		case q := <-questions:
+			a.asking = append(a.asking, q)
 		case <-retry.C:
 		case <-slow.C:
 			if len(a.waiting) > 0 {
@@ -93,7 +111,11 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, hostChanged <-c
 					"kinds", slices.Sorted(maps.Keys(a.waiting)), "for", time.Since(a.began).Round(time.Second).String())
 			}
 		}
-		if !a.dirty || len(a.waiting) > 0 {
+		if !a.dirty {
+			a.answer()
+			continue
+		}
+		if len(a.waiting) > 0 {
 			continue
 		}
 		if err := a.apply(ctx); err != nil {
@@ -105,6 +127,7 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, hostChanged <-c
 			continue
 		}
 		a.dirty = false
+		a.answer()
 	}
 }
 
@@ -126,6 +149,12 @@ func (a *agent) take(all []update) {
 	var changes []model.Change
 	for _, u := range all {
 		changes = append(changes, u.changes...)
+		for key, version := range u.versions {
+			a.versions[key] = version
+			if version == "" {
+				delete(a.versions, key)
+			}
+		}
 		for _, p := range u.problems {
 			a.Log.Warn("problem", "code", p.Code, "object", p.Object, "path", p.Path, "message", p.Message, "hint", p.Hint)
 		}

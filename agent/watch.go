@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -23,8 +24,13 @@ import (
 type update struct {
 	changes  []model.Change
 	problems []model.Problem
+	// versions are the resource versions of the objects of changes; empty for
+	// one that is gone.
+	versions map[model.Key]string
 	listed   string
 }
+
+func newUpdate() update { return update{versions: map[model.Key]string{}} }
 
 // source is one kind of object that is watched.
 type source struct {
@@ -112,7 +118,7 @@ func (s *sink) Add(o any) error { return s.Update(o) }
 
 // Update implements cache.ReflectorStore.
 func (s *sink) Update(o any) error {
-	var u update
+	u := newUpdate()
 	s.put(&u, o)
 	s.send(u)
 	return nil
@@ -121,8 +127,9 @@ func (s *sink) Update(o any) error {
 // Delete implements cache.ReflectorStore.
 func (s *sink) Delete(o any) error {
 	if key, ok := translate.Key(o); ok {
-		delete(s.known, key)
-		s.send(update{changes: []model.Change{model.Delete(key)}})
+		u := newUpdate()
+		s.drop(&u, key)
+		s.send(u)
 	}
 	return nil
 }
@@ -131,7 +138,8 @@ func (s *sink) Delete(o any) error {
 // in it is deleted; all that is in one update, so that nothing is enforced
 // between.
 func (s *sink) Replace(list []any, _ string) error {
-	u := update{listed: s.name}
+	u := newUpdate()
+	u.listed = s.name
 	gone := s.known
 	s.known = make(map[model.Key]bool, len(list))
 	for _, o := range list {
@@ -139,7 +147,7 @@ func (s *sink) Replace(list []any, _ string) error {
 	}
 	for key := range gone {
 		if !s.known[key] {
-			u.changes = append(u.changes, model.Delete(key))
+			s.drop(&u, key)
 		}
 	}
 	s.send(u)
@@ -155,7 +163,14 @@ func (s *sink) put(u *update, o any) {
 		return
 	}
 	s.known[key] = true
+	u.versions[key] = o.(metav1.Object).GetResourceVersion()
 	object, problems := translate.Object(o)
 	u.problems = append(u.problems, problems...)
 	u.changes = append(u.changes, model.Change{Key: key, Object: object})
+}
+
+func (s *sink) drop(u *update, key model.Key) {
+	delete(s.known, key)
+	u.versions[key] = ""
+	u.changes = append(u.changes, model.Delete(key))
 }

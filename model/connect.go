@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ type place struct {
 	node  string    // the node that it is on or that it is
 	pod   *Endpoint // a pod
 	host  bool      // the node itself
-	hep   *Endpoint // the host endpoint that governs it, if host
+	hep   *Endpoint // the host endpoint that the reference names, if it does
 	addrs []netip.Addr
 }
 
@@ -73,10 +74,10 @@ func (s *State) Connect(from, to string) (Connection, error) {
 	host := verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByHostDefault}
 	c.Egress.Fixed, c.Ingress.Fixed = outside, outside
 	if src.host {
-		c.Egress.Endpoint, c.Egress.Fixed = src.hep, host
+		c.Egress.Endpoint, c.Egress.Fixed = s.hostEndpoint(src, c.Egress.Addr), host
 	}
 	if dst.host {
-		c.Ingress.Endpoint, c.Ingress.Fixed = dst.hep, host
+		c.Ingress.Endpoint, c.Ingress.Fixed = s.hostEndpoint(dst, c.Ingress.Addr), host
 	}
 	switch sameNode := src.node != "" && src.node == dst.node; {
 	case src.pod != nil && src.pod == dst.pod: // never leaves the pod
@@ -105,6 +106,7 @@ func commonFamily(src, dst place, from, to string) (a, b netip.Addr, err error) 
 
 func (s *State) place(ref string) (place, error) {
 	if a, err := netip.ParseAddr(ref); err == nil {
+		a = a.Unmap().WithZone("")
 		p := s.placeOf(a)
 		p.addrs = []netip.Addr{a}
 		return p, nil
@@ -131,7 +133,7 @@ func (s *State) place(ref string) (place, error) {
 		if len(n.Addrs) == 0 {
 			return place{}, fmt.Errorf("node %q has no address", name)
 		}
-		return place{node: name, host: true, hep: s.governing(name, n.Addrs[0]), addrs: n.Addrs}, nil
+		return place{node: name, host: true, addrs: n.Addrs}, nil
 	}
 	return s.podPlace(ref)
 }
@@ -157,14 +159,24 @@ func (s *State) placeOf(a netip.Addr) place {
 		if e.ID.Kind == verdict.Pod {
 			return place{node: e.Node, pod: e}
 		}
-		return place{node: e.Node, host: true, hep: s.governing(e.Node, a)}
+		return place{node: e.Node, host: true}
 	}
-	for _, n := range s.Nodes {
-		if slices.Contains(n.Addrs, a) {
-			return place{node: n.Name, host: true, hep: s.governing(n.Name, a)}
+	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
+		if slices.Contains(s.Nodes[name].Addrs, a) {
+			return place{node: name, host: true}
 		}
 	}
 	return place{}
+}
+
+// hostEndpoint returns what polices a host's own connections on an address:
+// the host endpoint that was named, or else the one that governs; nil if none
+// does.
+func (s *State) hostEndpoint(p place, a netip.Addr) *Endpoint {
+	if p.hep != nil {
+		return p.hep
+	}
+	return s.governing(p.node, a)
 }
 
 // governing returns the host endpoint that governs the interface with the

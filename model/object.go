@@ -235,3 +235,39 @@ func (r PortRange) String() string {
 	}
 	return strconv.Itoa(int(r.From)) + "-" + strconv.Itoa(int(r.To))
 }
+
+// String returns the API kind; for policies PolicyKind has it.
+func (k Kind) String() string {
+	switch k {
+	case KindNamespace:
+		return "Namespace"
+	case KindServiceAccount:
+		return "ServiceAccount"
+	case KindNode:
+		return "Node"
+	case KindPod:
+		return "Pod"
+	case KindHostEndpoint:
+		return "HostEndpoint"
+	case KindNetworkSet:
+		return "NetworkSet"
+	case KindGlobalNetworkSet:
+		return "GlobalNetworkSet"
+	case KindTier:
+		return "Tier"
+	case KindPolicy:
+		return "Policy"
+	case KindProfile:
+		return "Profile"
+	}
+	return "None"
+}
+
+// String returns Kind/namespace/name, the name that Problems give an object.
+func (k Key) String() string {
+	kind := k.Kind.String()
+	if k.Kind == KindPolicy {
+		kind = k.PolicyKind
+	}
+	return kind + "/" + k.Namespace + "/" + k.Name
+}

@@ -8,6 +8,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Namespaced,path=networksets,singular=networkset,shortName={netset,netsets},categories={tierwall}
 // +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type NetworkSet struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -25,13 +26,17 @@ type NetworkSetSpec struct {
 	// prefix length are ignored.
 	//
 	// +optional
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:Pattern=`^[0-9a-fA-F:.]+(/[0-9]{1,3})?$`
 	Nets []string `json:"nets,omitempty"`
 
 	// AllowedEgressDomains are domain names, exact or with one leading
 	// wildcard label. They count only where the set is found by a destination
-	// selector of an egress Allow rule (semantics.md section 16).
+	// selector of an egress Allow rule.
 	//
 	// +optional
+	// +kubebuilder:validation:items:MaxLength=255
+	// +kubebuilder:validation:items:Pattern=`^([*][.])?([a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?[.])*[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?[.]?$`
 	AllowedEgressDomains []string `json:"allowedEgressDomains,omitempty"`
 }
 
@@ -50,6 +55,7 @@ type NetworkSetList struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,path=globalnetworksets,singular=globalnetworkset,shortName={gns},categories={tierwall}
 // +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type GlobalNetworkSet struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

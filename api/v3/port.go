@@ -7,23 +7,24 @@ import (
 	"strings"
 )
 
-// Port is one number, an inclusive range of numbers, or a name that each
-// endpoint resolves for itself. Numbers are in Min and Max, which are equal for
-// one number; Name is empty then.
-//
-// What was written and is no port is kept too, and [Port.Err] tells: a number
-// that does not fit stands in Name as its digits, as does a range with such a
-// number, and any other text. The zero value is port 0, which is no port. So
-// everything that decodes can be reported, and nothing becomes another port.
-//
-// In JSON and YAML a port is a string or an integer; "80" and 80 are the same
-// (semantics.md section 1). Ports are comparable with ==.
+// Port is one number, an inclusive range of numbers written "80:90", or a name
+// that each endpoint resolves for itself. A string of digits is the number.
 //
 // +kubebuilder:validation:Type=""
 // +kubebuilder:validation:XIntOrString
+// +kubebuilder:validation:MaxLength=128
+// +kubebuilder:validation:Pattern=`^(0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?|[0-9]*[a-zA-Z_.-][a-zA-Z0-9_.-]*)$`
+// +kubebuilder:validation:XValidation:rule=`type(self) in [string] || (self > 0 && self < 65536)`,message="port range invalid, port number must be between 1 and 65535"
 type Port struct {
-	Min  uint16 `json:"-"`
-	Max  uint16 `json:"-"`
+	// Min and Max are the first and the last number; they are equal for a
+	// single port, and 0 for a name. Port 0 is no port, so the zero value is
+	// one that Err refuses.
+	Min uint16 `json:"-"`
+	Max uint16 `json:"-"`
+
+	// Name is the name, and empty for numbers. What was written and is no port
+	// is kept here too: a number that does not fit, a range with one, any other
+	// text. So nothing is lost in decoding, and nothing becomes another port.
 	Name string `json:"-"`
 }
 

@@ -24,17 +24,27 @@ type ProfileSpec struct {
 	// Ingress are the rules for connections to the endpoint.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:XValidation:rule=`!has(self.destination) || !has(self.destination.services)`,message="not allowed in ingress rule destination",fieldPath=`.destination.services`
+	// +kubebuilder:validation:items:XValidation:rule=`!has(self.source) || !has(self.source.domains)`,message="domains can only be used in the destination of an egress Allow rule",fieldPath=`.source.domains`
+	// +kubebuilder:validation:items:XValidation:rule=`!has(self.destination) || !has(self.destination.domains)`,message="domains can only be used in the destination of an egress Allow rule",fieldPath=`.destination.domains`
 	Ingress []Rule `json:"ingress,omitempty"`
 
 	// Egress are the rules for connections from the endpoint.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:XValidation:rule=`!has(self.http)`,message="not allowed in egress rule",fieldPath=`.http`
+	// +kubebuilder:validation:items:XValidation:rule=`!has(self.source) || !has(self.source.services)`,message="not allowed in egress rule source",fieldPath=`.source.services`
+	// +kubebuilder:validation:items:XValidation:rule=`!has(self.source) || !has(self.source.domains)`,message="domains can only be used in the destination of an egress Allow rule",fieldPath=`.source.domains`
+	// +kubebuilder:validation:items:XValidation:rule=`!has(self.destination) || !has(self.destination.domains) || self.action == 'Allow'`,message="domains can only be used in the destination of an egress Allow rule",fieldPath=`.destination.domains`
 	Egress []Rule `json:"egress,omitempty"`
 
 	// LabelsToApply are given to every endpoint that names the profile. A
 	// label of the endpoint's own with the same key wins.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxProperties=1024
 	LabelsToApply map[string]string `json:"labelsToApply,omitempty"`
 }
 

@@ -8,19 +8,14 @@ import (
 	"strings"
 )
 
-// Protocol is an IP protocol, as a rule names it: one of the six words below,
-// in any case, or a number from 1 to 255. It holds the canonical text: the
-// word as the constant is spelled, the number in decimal without leading
-// zeros. "TCP" and "6" are different values with the same [Protocol.Number].
-//
-// A text that is neither is kept as it was written, and [Protocol.Err] tells.
-// The zero value is such a text: an absent protocol is a nil pointer.
-//
-// In JSON and YAML a protocol is a string or an integer, and a string of
-// digits is the same as the integer (semantics.md section 1).
+// Protocol is an IP protocol: TCP, UDP, ICMP, ICMPv6, SCTP or UDPLite, in any
+// case, or a number from 1 to 255. A string of digits is the number.
 //
 // +kubebuilder:validation:Type=""
 // +kubebuilder:validation:XIntOrString
+// +kubebuilder:validation:MaxLength=8
+// +kubebuilder:validation:XValidation:rule=`type(self) == int ? self > 0 && self < 256 : (!self.matches('^[0-9]+$') || (int(self) > 0 && int(self) < 256))`,message="protocol number invalid"
+// +kubebuilder:validation:XValidation:rule=`type(self) == int || self.matches('(?i)^([0-9]+|tcp|udp|icmp|icmpv6|sctp|udplite)$')`,message="protocol name invalid"
 type Protocol string
 
 // The protocols that have a name.
@@ -40,8 +35,13 @@ var (
 	ErrProtocolName   = errors.New("protocol name invalid")
 )
 
-// ParseProtocol reads a protocol and refuses what [Protocol.Err] refuses. The
-// value it returns beside an error is the text as written.
+// ParseProtocol returns the protocol in its canonical text: the word as the
+// constant is spelled, the number in decimal without leading zeros. TCP and 6
+// stay different values with the same [Protocol.Number]. A text that is neither
+// is kept as it was written. The zero value is such a text: that a rule has no
+// protocol is said by a nil pointer.
+//
+// The error is that of [Protocol.Err], and the value is returned beside it.
 func ParseProtocol(s string) (Protocol, error) {
 	p := canonicalProtocol(s)
 	return p, p.Err()

@@ -26,6 +26,13 @@ const (
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Namespaced,path=stagednetworkpolicies,singular=stagednetworkpolicy,shortName={snp},categories={tierwall}
 // +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Tier",type=string,JSONPath=`.spec.tier`
+// +kubebuilder:printcolumn:name="Order",type=number,JSONPath=`.spec.order`
+// +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.stagedAction`
+// +kubebuilder:printcolumn:name="Selector",type=string,JSONPath=`.spec.selector`
+// +kubebuilder:printcolumn:name="Types",type=string,JSONPath=`.spec.types`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)?$') || self.metadata.name.matches('^(knp|ossg)[.]default[.][a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')`,message="name must be a DNS label, or two of them joined by a dot, or begin with 'knp.default.' or 'ossg.default.'"
 type StagedNetworkPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -37,6 +44,8 @@ type StagedNetworkPolicy struct {
 }
 
 // StagedNetworkPolicySpec is a [NetworkPolicySpec] and what is to become of it.
+//
+// +kubebuilder:validation:XValidation:rule=`self.?stagedAction.orValue("") != 'Delete' || (!has(self.order) && self.?ingress.orValue([]).size() == 0 && self.?egress.orValue([]).size() == 0 && self.?selector.orValue("") == "" && self.?types.orValue([]).size() == 0 && self.?serviceAccountSelector.orValue("") == "" && self.?performanceHints.orValue([]).size() == 0)`,message="Spec fields, except Tier, should all be zero-value if stagedAction is Delete"
 type StagedNetworkPolicySpec struct {
 	// StagedAction is Set when empty. With Delete, every other field except
 	// tier is empty.
@@ -64,6 +73,14 @@ type StagedNetworkPolicyList struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,path=stagedglobalnetworkpolicies,singular=stagedglobalnetworkpolicy,shortName={sgnp},categories={tierwall}
 // +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Tier",type=string,JSONPath=`.spec.tier`
+// +kubebuilder:printcolumn:name="Order",type=number,JSONPath=`.spec.order`
+// +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.stagedAction`
+// +kubebuilder:printcolumn:name="Scope",type=string,JSONPath=`.spec.namespaceSelector`
+// +kubebuilder:printcolumn:name="Selector",type=string,JSONPath=`.spec.selector`
+// +kubebuilder:printcolumn:name="Types",type=string,JSONPath=`.spec.types`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)?$')`,message="name must be a DNS label, or two of them joined by a dot"
 type StagedGlobalNetworkPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -76,6 +93,8 @@ type StagedGlobalNetworkPolicy struct {
 
 // StagedGlobalNetworkPolicySpec is a [GlobalNetworkPolicySpec] and what is to
 // become of it.
+//
+// +kubebuilder:validation:XValidation:rule=`self.?stagedAction.orValue("") != 'Delete' || (!has(self.order) && self.?ingress.orValue([]).size() == 0 && self.?egress.orValue([]).size() == 0 && self.?selector.orValue("") == "" && self.?types.orValue([]).size() == 0 && self.?serviceAccountSelector.orValue("") == "" && self.?performanceHints.orValue([]).size() == 0 && !self.?doNotTrack.orValue(false) && !self.?preDNAT.orValue(false) && !self.?applyOnForward.orValue(false) && self.?namespaceSelector.orValue("") == "")`,message="Spec fields, except Tier, should all be zero-value if stagedAction is Delete"
 type StagedGlobalNetworkPolicySpec struct {
 	// StagedAction is Set when empty. With Delete, every other field except
 	// tier is empty.
@@ -105,6 +124,9 @@ type StagedGlobalNetworkPolicyList struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Namespaced,path=stagedkubernetesnetworkpolicies,singular=stagedkubernetesnetworkpolicy,shortName={sknp},categories={tierwall}
 // +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.stagedAction`
+// +kubebuilder:printcolumn:name="Types",type=string,JSONPath=`.spec.policyTypes`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type StagedKubernetesNetworkPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -118,6 +140,8 @@ type StagedKubernetesNetworkPolicy struct {
 // StagedKubernetesNetworkPolicySpec has the fields of
 // networking.k8s.io/v1 NetworkPolicySpec, with their meaning, and what is to
 // become of it.
+//
+// +kubebuilder:validation:XValidation:rule=`self.?stagedAction.orValue("") != 'Delete' || (self.?ingress.orValue([]).size() == 0 && self.?egress.orValue([]).size() == 0 && self.?policyTypes.orValue([]).size() == 0 && self.?podSelector.?matchLabels.orValue({}).size() == 0 && self.?podSelector.?matchExpressions.orValue([]).size() == 0)`,message="Spec fields should all be zero-value if stagedAction is Delete"
 type StagedKubernetesNetworkPolicySpec struct {
 	// StagedAction is Set when empty. With Delete, every other field is empty.
 	//
@@ -144,6 +168,8 @@ type StagedKubernetesNetworkPolicySpec struct {
 	// completed by [KubernetesPolicyTypes].
 	//
 	// +optional
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:Enum=Ingress;Egress
 	PolicyTypes []networkingv1.PolicyType `json:"policyTypes,omitempty"`
 }
 
