@@ -68,16 +68,10 @@ func (d *Delta) Empty() bool {
 // size of the tables.
 func Diff(from, to *Tables) *Delta {
 	d := &Delta{}
-	for _, id := range sortedKeys(to.Rows) {
-		if _, ok := from.Rows[id]; !ok {
-			d.NewRows = append(d.NewRows, to.Rows[id])
-		}
+	for _, id := range missing(to.Rows, from.Rows) {
+		d.NewRows = append(d.NewRows, to.Rows[id])
 	}
-	for _, id := range sortedKeys(from.Rows) {
-		if _, ok := to.Rows[id]; !ok {
-			d.OldRows = append(d.OldRows, id)
-		}
-	}
+	d.OldRows = missing(from.Rows, to.Rows)
 	d.diffSets(from, to)
 	d.diffHosts(from.Hosts, to.Hosts)
 	d.OldNets, d.NewNets = diffNets(from.Nets, to.Nets)
@@ -86,18 +80,23 @@ func Diff(from, to *Tables) *Delta {
 }
 
 func (d *Delta) diffSets(from, to *Tables) {
-	before, after := liveClasses(from), liveClasses(to)
-	for _, id := range sortedKeys(to.Sets) {
-		if old, ok := from.Sets[id]; ok {
-			d.diffEntries(old, to.Sets[id], before, after)
-		} else {
-			d.NewSets = append(d.NewSets, to.Sets[id])
+	for _, id := range missing(to.Sets, from.Sets) {
+		d.NewSets = append(d.NewSets, to.Sets[id])
+	}
+	d.OldSets = missing(from.Sets, to.Sets)
+	var edited []SetID
+	for id, now := range to.Sets {
+		if old := from.Sets[id]; old != nil && old != now {
+			edited = append(edited, id)
 		}
 	}
-	for _, id := range sortedKeys(from.Sets) {
-		if _, ok := to.Sets[id]; !ok {
-			d.OldSets = append(d.OldSets, id)
-		}
+	if len(edited) == 0 {
+		return
+	}
+	slices.Sort(edited)
+	before, after := liveClasses(from), liveClasses(to)
+	for _, id := range edited {
+		d.diffEntries(from.Sets[id], to.Sets[id], before, after)
 	}
 }
 
@@ -199,6 +198,18 @@ func diffNets(from, to []Net) (gone, come []Net) {
 
 func compareNets(a, b Net) int {
 	return cmp.Or(a.From.Compare(b.From), a.To.Compare(b.To), cmp.Compare(a.Class, b.Class))
+}
+
+// missing returns the keys of a that b has not, sorted.
+func missing[K cmp.Ordered, V any](a, b map[K]V) []K {
+	var list []K
+	for k := range a {
+		if _, ok := b[k]; !ok {
+			list = append(list, k)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {

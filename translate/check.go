@@ -33,7 +33,7 @@ func Check(s *model.State) []model.Problem {
 			}
 		}
 		for _, a := range e.Addrs {
-			if other := owner[a]; other != nil {
+			if other := owner[a]; other != nil && other != e {
 				all = append(all, model.Problem{
 					Code: "address-shared", Object: objectName(e),
 					Message: fmt.Sprintf("%s is also the address of %s", a, other.ID),

@@ -36,7 +36,9 @@ func node(n *corev1.Node) *model.Node {
 }
 
 // pod returns nil for pods that are no endpoints: on the node's network, with
-// no address, or finished (semantics.md section 5).
+// no address, or finished (semantics.md section 5). One that is not scheduled
+// has no address; the node is not asked for, since files for analysis often
+// leave it out.
 func pod(p *corev1.Pod) *model.Endpoint {
 	if p.Spec.HostNetwork || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 		return nil
@@ -93,6 +95,11 @@ func podPorts(p *corev1.Pod) []model.NamedPort {
 		}
 	}
 	return ports
+}
+
+// kubernetesProtocols are the protocols that Kubernetes has.
+func kubernetesProtocols() []corev1.Protocol {
+	return []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 }
 
 // kubernetesProtocol returns the number of a core/v1 protocol; none is TCP.

@@ -24,9 +24,7 @@ func kubernetesPolicy(p *networkingv1.NetworkPolicy, r *reporter) model.Object {
 		Tier:  v3.DefaultTier,
 		Order: &order,
 	}
-	for _, t := range v3.KubernetesPolicyTypes(p.Spec.PolicyTypes, p.Spec.Egress) {
-		out.Applies[direction(t)] = true
-	}
+	out.Applies = kubernetesApplies(p, r)
 	if s, ok := labelSelector(&p.Spec.PodSelector, "", "spec.podSelector", r); ok {
 		out.Selector = selector.And(selector.Equal(model.LabelOrchestrator, model.OrchestratorK8s), s,
 			selector.Equal(model.LabelNamespace, p.Namespace))
@@ -42,11 +40,22 @@ func kubernetesPolicy(p *networkingv1.NetworkPolicy, r *reporter) model.Object {
 	return out
 }
 
-func direction(t networkingv1.PolicyType) verdict.Direction {
-	if t == networkingv1.PolicyTypeEgress {
-		return verdict.Egress
+// kubernetesApplies returns the directions of a policy; both if one cannot be
+// read, as for the other kinds.
+func kubernetesApplies(p *networkingv1.NetworkPolicy, r *reporter) [2]bool {
+	var out [2]bool
+	for _, t := range v3.KubernetesPolicyTypes(p.Spec.PolicyTypes, p.Spec.Egress) {
+		switch t {
+		case networkingv1.PolicyTypeIngress:
+			out[verdict.Ingress] = true
+		case networkingv1.PolicyTypeEgress:
+			out[verdict.Egress] = true
+		default:
+			r.add(typeInvalid("spec.policyTypes", string(t)))
+			return [2]bool{true, true}
+		}
 	}
-	return verdict.Ingress
+	return out
 }
 
 // kubernetesRule translates one rule into as many as it has combinations of
@@ -59,9 +68,6 @@ func (k *kubernetesRule) into(p *model.Policy, index int, ports []networkingv1.N
 		d = verdict.Egress
 	}
 	byProtocol, ok := k.portsByProtocol(ports)
-	if !ok { // dropped and reported, the rest of the policy holds
-		return
-	}
 	all := []model.Peer{{}}
 	if len(peers) > 0 {
 		all = nil
@@ -70,6 +76,9 @@ func (k *kubernetesRule) into(p *model.Policy, index int, ports []networkingv1.N
 		}
 	}
 	p.Invalid[d] = p.Invalid[d] || k.unreadable
+	if !ok { // dropped and reported, the rest of the policy holds
+		return
+	}
 	for _, pp := range byProtocol {
 		for _, peer := range all {
 			rule := model.Rule{Index: index, Action: verdict.ActionAllow, Protocol: pp.protocol, Source: peer}
@@ -88,8 +97,8 @@ type protocolPorts struct {
 	ports    []model.PortRange
 }
 
-// portsByProtocol groups the ports by protocol. It reports false if one cannot be: the
-// whole rule is dropped then.
+// portsByProtocol groups the ports by protocol. It reports false if one cannot
+// be read: the whole rule is dropped then.
 func (k *kubernetesRule) portsByProtocol(in []networkingv1.NetworkPolicyPort) ([]protocolPorts, bool) {
 	if len(in) == 0 {
 		return []protocolPorts{{}}, true
@@ -99,31 +108,25 @@ func (k *kubernetesRule) portsByProtocol(in []networkingv1.NetworkPolicyPort) ([
 	whole := map[uint8]bool{}
 	good := true
 	for i, port := range in {
+		path := fmt.Sprintf(".ports[%d]", i)
+		if p := port.Protocol; p != nil && !slices.Contains(kubernetesProtocols(), *p) {
+			k.warn(problemf("protocol-invalid", path+".protocol", "%q is not a protocol", *p).
+				hint("write TCP, UDP or SCTP; the rule is not used until it is mended"))
+			good = false
+			continue
+		}
 		n := verdict.TCP
 		if port.Protocol != nil {
 			n = kubernetesProtocol(*port.Protocol)
 		}
 		protocols = append(protocols, n)
-		if port.Port == nil {
+		if port.Port == nil && port.EndPort == nil {
 			whole[n] = true
 			continue
 		}
-		if port.Port.Type == intstr.String {
-			k.fail(problemf("not-supported", fmt.Sprintf(".ports[%d].port", i), "named ports are not supported by this version").
-				hint("write the number; until then the policy denies everything in this direction"))
-			continue
-		}
-		end := port.Port.IntVal
-		if port.EndPort != nil {
-			end = *port.EndPort
-		}
-		if port.Port.IntVal < 1 || end > 65535 || end < port.Port.IntVal {
-			k.warn(problemf("port-invalid", fmt.Sprintf(".ports[%d]", i), "ports %d to %d are not a range of 1 to 65535", port.Port.IntVal, end).
-				hint("the rule is not used until it is mended"))
-			good = false
-			continue
-		}
-		ranges[n] = append(ranges[n], model.PortRange{From: uint16(port.Port.IntVal), To: uint16(end)})
+		r, ok := k.portRange(port, path)
+		good = good && ok
+		ranges[n] = append(ranges[n], r)
 	}
 	slices.Sort(protocols)
 	var out []protocolPorts
@@ -135,6 +138,30 @@ func (k *kubernetesRule) portsByProtocol(in []networkingv1.NetworkPolicyPort) ([
 		out = append(out, pp)
 	}
 	return out, good
+}
+
+// portRange reads a port and the end of its range. It reports false if the
+// rule must be dropped for it; a name makes the rule unreadable.
+func (k *kubernetesRule) portRange(port networkingv1.NetworkPolicyPort, path string) (model.PortRange, bool) {
+	const dropped = "the rule is not used until it is mended"
+	if port.Port == nil {
+		k.warn(problemf("port-invalid", path+".endPort", "endPort %d has no port to begin at", *port.EndPort).hint(dropped))
+		return model.PortRange{}, false
+	}
+	if port.Port.Type == intstr.String {
+		k.fail(problemf("not-supported", path+".port", "named ports are not supported by this version").
+			hint("write the number; until then the policy denies everything in this direction"))
+		return model.PortRange{}, true
+	}
+	from, to := port.Port.IntVal, port.Port.IntVal
+	if port.EndPort != nil {
+		to = *port.EndPort
+	}
+	if from < 1 || to > 65535 || to < from {
+		k.warn(problemf("port-invalid", path, "ports %d to %d are not a range of 1 to 65535", from, to).hint(dropped))
+		return model.PortRange{}, false
+	}
+	return model.PortRange{From: uint16(from), To: uint16(to)}, true
 }
 
 func (k *kubernetesRule) kubernetesPeer(in *networkingv1.NetworkPolicyPeer, path string) model.Peer {

@@ -95,7 +95,7 @@ func applies(types []v3.PolicyType, ingress, egress []v3.Rule, r *reporter) [2]b
 			d = verdict.Egress
 		case v3.PolicyTypeIngress:
 		default:
-			r.add(problemf("types-invalid", "spec.types", "%q is not a type", t).hint("write Ingress or Egress; until then the policy applies in both directions"))
+			r.add(typeInvalid("spec.types", string(t)))
 			return [2]bool{true, true}
 		}
 		if out[d] {
@@ -104,6 +104,11 @@ func applies(types []v3.PolicyType, ingress, egress []v3.Rule, r *reporter) [2]b
 		out[d] = true
 	}
 	return out
+}
+
+func typeInvalid(path, text string) finding {
+	return problemf("types-invalid", path, "%q is not a type", text).
+		hint("write Ingress or Egress; until then the policy applies in both directions")
 }
 
 // appliesSelector reads a selector that says what a policy applies to. It

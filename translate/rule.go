@@ -77,6 +77,8 @@ func (r *ruleReader) rule(in *v3.Rule) model.Rule {
 	}
 	out.Protocol = r.protocol(in.Protocol, ".protocol")
 	out.NotProtocol = r.protocol(in.NotProtocol, ".notProtocol")
+	r.protocolFamily(out.Protocol, out.IPVersion)
+	r.protocolFamily(out.NotProtocol, out.IPVersion)
 	r.unsupported(in)
 	out.Source = r.peer(&in.Source, ".source", out.Protocol)
 	out.Destination = r.peer(&in.Destination, ".destination", out.Protocol)
@@ -95,6 +97,17 @@ func (r *ruleReader) protocol(p *v3.Protocol, path string) *uint8 {
 		return nil
 	}
 	return &n
+}
+
+// protocolFamily reports ICMP in a rule for IPv6 and ICMPv6 in one for IPv4.
+func (r *ruleReader) protocolFamily(protocol *uint8, ipVersion uint8) {
+	if protocol == nil || ipVersion == 0 {
+		return
+	}
+	if want := map[uint8]uint8{verdict.ICMP: 4, verdict.ICMPv6: 6}[*protocol]; want != 0 && want != ipVersion {
+		r.warn(problemf("protocol-family", ".ipVersion", "protocol %s requires ipVersion %d", verdict.ProtocolName(*protocol), want).
+			hint("write ipVersion: %d or leave it out", want))
+	}
 }
 
 // unsupported reports what this version cannot enforce.

@@ -18,7 +18,7 @@ func tier(t *v3.Tier, r *reporter) model.Object {
 				hint("the built-in order holds; remove the field or write that number"))
 		}
 		if out.Pass != fixed.Pass {
-			r.add(problemf("tier-builtin", "spec.defaultAction", "the %q tier must have default action %q", t.Name, v3Action(fixed.Pass)).
+			r.add(problemf("tier-builtin", "spec.defaultAction", "The '%s' tier must have default action '%s'", t.Name, v3Action(fixed.Pass)).
 				hint("the built-in action holds"))
 		}
 		return fixed

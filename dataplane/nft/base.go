@@ -126,23 +126,23 @@ func inSet(key expr.MetaKey, set string) []expr.Any { return []expr.Any{meta(key
 // those that fit none the verdict invalid, if it is not nil.
 func known(invalid *expr.Verdict) rule {
 	elements := []element{
-		{key: state(expr.CtStateBitESTABLISHED), verdict: accept},
-		{key: state(expr.CtStateBitRELATED), verdict: accept},
+		{key: ctState(expr.CtStateBitESTABLISHED), verdict: accept},
+		{key: ctState(expr.CtStateBitRELATED), verdict: accept},
 	}
 	if invalid != nil {
-		elements = append(elements, element{key: state(expr.CtStateBitINVALID), verdict: invalid})
+		elements = append(elements, element{key: ctState(expr.CtStateBitINVALID), verdict: invalid})
 	}
 	return rule{exprs: []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, vmap("")},
 		anonymous: &anonymous{byState, elements}}
 }
 
-func state(bit uint32) []byte { return binary.NativeEndian.AppendUint32(nil, bit) }
+func ctState(bit uint32) []byte { return binary.NativeEndian.AppendUint32(nil, bit) }
 
 func dropInvalid() rule {
 	return rule{exprs: []expr.Any{
 		&expr.Ct{Key: expr.CtKeySTATE, Register: reg1},
-		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: state(expr.CtStateBitINVALID), Xor: state(0)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: state(0)},
+		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: ctState(expr.CtStateBitINVALID), Xor: ctState(0)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: ctState(0)},
 		drop,
 	}}
 }

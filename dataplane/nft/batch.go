@@ -210,8 +210,9 @@ func (t mapType) write(a *attrs, flags uint32, size int, comment string) {
 		a.number(unix.NFTA_SET_DATA_LEN, t.data.Bytes)
 	}
 	a.number(unix.NFTA_SET_FLAGS, flags)
-	a.number(unix.NFTA_SET_KEY_TYPE, t.keyType().GetNFTMagic())
-	a.number(unix.NFTA_SET_KEY_LEN, t.keyType().Bytes)
+	key := t.keyType()
+	a.number(unix.NFTA_SET_KEY_TYPE, key.GetNFTMagic())
+	a.number(unix.NFTA_SET_KEY_LEN, key.Bytes)
 	a.nest(unix.NFTA_SET_DESC, func(a *attrs) {
 		if size > 0 {
 			a.number(unix.NFTA_SET_DESC_SIZE, uint32(size))

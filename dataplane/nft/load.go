@@ -4,9 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
-
-	"github.com/google/nftables"
 
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
@@ -29,63 +26,24 @@ func (i inventory) epoch() int {
 	return next
 }
 
-// list reads the names of chains and maps, anonymous ones apart. A table that
-// does not exist has none.
-func (d *Dataplane) list() (inventory, error) {
-	var found inventory
-	conn, err := nftables.New(nftables.WithNetNSFd(d.options.NetNS))
-	if err != nil {
-		return found, err
-	}
-	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return found, err
-	}
-	i := slices.IndexFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName })
-	if i < 0 {
-		return found, nil
-	}
-	chains, err := conn.ListChainsOfTableFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return found, err
-	}
-	for _, c := range chains {
-		if c.Table.Name == tableName {
-			found.chains = append(found.chains, c.Name)
-		}
-	}
-	sets, err := conn.GetSets(tables[i])
-	for _, s := range sets {
-		if !s.Anonymous && !strings.HasPrefix(s.Name, "__") {
-			found.maps = append(found.maps, s.Name)
-		}
-	}
-	return found, err
-}
-
 // load builds the whole of a program in a new epoch, leads the base chains
 // there, and deletes the rest of the table.
 func (d *Dataplane) load(ctx context.Context, s *socket, next *state) error {
-	old, err := d.list()
+	old, err := s.list()
 	if err != nil {
 		return err
 	}
-	next.epoch = old.epoch()
+	next.epoch, next.book = old.epoch(), newRowBook()
 	if err := next.place(); err != nil {
 		return err
 	}
-	var add, flip, drop batch
+	var add, drop batch
 	add.addTable(tableComment)
 	addAll(&add, next)
 	if err := s.commit(ctx, &add, cut); err != nil {
 		return err
 	}
-	flip.glue(func() {
-		for _, c := range next.baseChains() {
-			flip.addChain(c)
-		}
-	})
-	if err := s.commit(ctx, &flip, uncut); err != nil {
+	if err := enterEpoch(ctx, s, next, old); err != nil {
 		return err
 	}
 	dropOthers(&drop, old)
@@ -94,6 +52,34 @@ func (d *Dataplane) load(ctx context.Context, s *socket, next *state) error {
 	}
 	grace()
 	return s.commit(ctx, &drop, cut)
+}
+
+// enterEpoch leads the base chains into an epoch. Where somebody put something
+// in their place that cannot be changed into them, it is replaced.
+func enterEpoch(ctx context.Context, s *socket, next *state, old inventory) error {
+	var flip, replace batch
+	flip.glue(func() {
+		for _, c := range next.baseChains() {
+			flip.addChain(c)
+		}
+	})
+	refused := s.commit(ctx, &flip, uncut)
+	if refused == nil || ctx.Err() != nil {
+		return refused
+	}
+	replace.glue(func() {
+		for _, c := range next.baseChains() {
+			if slices.Contains(old.chains, c.name) {
+				replace.flush(c.name)
+				replace.deleteChain(c.name)
+			}
+			replace.addChain(c)
+		}
+	})
+	if s.commit(ctx, &replace, uncut) != nil {
+		return refused
+	}
+	return nil
 }
 
 // addAll adds everything but the base chains: each object after those that it
@@ -118,7 +104,7 @@ func addAll(b *batch, s *state) {
 }
 
 func addRow(b *batch, with builder, r *table.Row) {
-	for _, c := range with.rowChains(r) {
+	for _, c := range with.enter(r) {
 		b.addChain(c)
 	}
 }

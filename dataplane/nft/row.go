@@ -1,97 +1,238 @@
 package nft
 
 import (
-	"cmp"
-	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
 	"github.com/tierwall/tierwall/table"
-	"github.com/tierwall/tierwall/verdict"
 )
 
-// effect is what the kernel does for a decision: two decisions of one effect
-// differ only in their reasons. Logs are the prefixes, in order, each ended by
-// a zero.
-type effect struct {
-	verdict verdict.Verdict
-	logs    string
+// rowBook knows the chain of each row of the tables. It is kept for an epoch
+// and changes with what the kernel holds.
+type rowBook struct {
+	byRow map[table.RowID]*page
+	byKey map[string]*page
 }
 
-func effectOf(t *verdict.Trace) effect {
-	e := effect{verdict: t.Verdict}
-	for _, s := range t.Steps {
-		if s.Action == verdict.ActionLog {
-			e.logs += logPrefix(s) + "\x00"
+// page is a shape that rows in use have. Its chains are named after the first
+// of them; a shape that is only a verdict has none.
+type page struct {
+	key     string
+	uses    int
+	verdict *expr.Verdict
+	chains  []string
+}
+
+func newRowBook() *rowBook {
+	return &rowBook{byRow: map[table.RowID]*page{}, byKey: map[string]*page{}}
+}
+
+// enter makes a row known and returns the chains that it needs and that were
+// not there.
+func (b builder) enter(r *table.Row) []chain {
+	s := shapeOf(r)
+	key := s.key()
+	p, known := b.book.byKey[key]
+	var chains []chain
+	if !known {
+		p = &page{key: key}
+		if v, ok := s.plain(); ok {
+			p.verdict = v
+		} else {
+			p.verdict = goTo(b.row(r.ID))
+			chains = b.shapeChains(r.ID, s)
 		}
-	}
-	return e
-}
-
-// plain returns the verdict of an effect that logs nothing. Allow returns to
-// the base chain, which asks the other direction's policy or accepts.
-func plain(v verdict.Verdict) *expr.Verdict {
-	if v == verdict.Allow {
-		return back
-	}
-	return drop
-}
-
-// onlyEffect returns the one effect of all decisions of a row, if it has one.
-func onlyEffect(r *table.Row) (effect, bool) {
-	only := effectOf(r.Other)
-	for _, p := range r.Protocols {
-		for _, b := range p.Bands {
-			for _, c := range b.Cells {
-				if effectOf(c.Decision) != only {
-					return effect{}, false
-				}
-			}
+		for _, c := range chains {
+			p.chains = append(p.chains, c.name)
 		}
+		b.book.byKey[key] = p
 	}
-	return only, true
+	p.uses++
+	b.book.byRow[r.ID] = p
+	return chains
 }
 
-// rowVerdict is what leads to a row: a plain verdict where that is all that
-// the row says, else the way to its chain.
-func (b builder) rowVerdict(r *table.Row) *expr.Verdict {
-	if e, ok := onlyEffect(r); ok && e.logs == "" {
-		return plain(e.verdict)
+// leave forgets a row and returns the chains that no row needs any more, those
+// that lead to others first.
+func (b builder) leave(id table.RowID) []string {
+	p := b.book.byRow[id]
+	delete(b.book.byRow, id)
+	if p.uses--; p.uses > 0 {
+		return nil
 	}
-	return goTo(b.row(r.ID))
+	delete(b.book.byKey, p.key)
+	var names []string
+	for i := range p.chains {
+		names = append(names, p.chains[len(p.chains)-1-i])
+	}
+	return names
 }
 
 // rowElement is the element of a set's map for a class.
 func (b builder) rowElement(c table.ClassID, r *table.Row) element {
-	e := element{key: class(c), verdict: b.rowVerdict(r)}
-	if e.verdict.Chain == "" {
-		e.comment = because(r.Other)
-	}
-	return e
+	return element{key: class(c), verdict: b.book.byRow[r.ID].verdict, comment: reasons(r)}
 }
 
-// rowChains returns the chains of a row, those that log first; none if a plain
-// verdict says it all.
-func (b builder) rowChains(r *table.Row) []chain {
-	if b.rowVerdict(r).Chain == "" {
-		return nil
+// shapeChains returns the chains of a shape, those that log first. They are
+// named after a row.
+func (b builder) shapeChains(id table.RowID, s shape) []chain {
+	w := rowWriter{builder: b, id: id, other: s.other, logged: map[effect]string{}}
+	for _, p := range s.protocols {
+		w.protocol(p)
 	}
-	w := rowWriter{builder: b, row: r, logged: map[effect]string{}}
-	for i := range r.Protocols {
-		w.protocol(&r.Protocols[i])
-	}
-	slices.SortFunc(w.whole, func(a, b element) int { return cmp.Compare(a.key[0], b.key[0]) })
-	c := chain{name: b.row(r.ID)}
-	c.rules = append(c.rules, mapRule(byPort, w.ports, l4proto(), destinationPort(reg32_1))...)
-	c.rules = append(c.rules, mapRule(byPortRange, w.ranges, l4proto(), destinationPort(reg32_1))...)
-	c.rules = append(c.rules, mapRule(byBothRanges, w.both, l4proto(), sourcePort(reg32_1), destinationPort(reg32_2))...)
-	c.rules = append(c.rules, mapRule(byProtocol, w.whole, l4proto())...)
-	c.rules = append(c.rules, rule{exprs: []expr.Any{w.verdict(r.Other)}, comment: because(r.Other)})
+	c := chain{name: b.row(id)}
+	c.rules = append(c.rules, w.ports.rules(byPort, false)...)
+	c.rules = append(c.rules, w.ranges.rules(byPortRange, false)...)
+	c.rules = append(c.rules, w.both.rules(byBothRanges, true)...)
+	c.rules = append(c.rules, w.whole.rules(byProtocol, false)...)
+	c.rules = append(c.rules, to(w.verdict(s.other)))
 	return append(w.logs, c)
 }
 
-func l4proto() expr.Any { return meta(expr.MetaKeyL4PROTO, reg1) }
+// rowWriter collects the parts of a row's chain: exact ports, ranges, ranges
+// within bands of source ports, and what holds for the rest of a protocol.
+// Cells are disjoint, so that the order of the look-ups does not matter but
+// for the rest, which is asked after them.
+type rowWriter struct {
+	builder
+	id                         table.RowID
+	other                      effect
+	ports, ranges, both, whole part
+	logs                       []chain
+	logged                     map[effect]string
+}
+
+// part is the entries of one kind.
+type part []entry
+
+// entry is a verdict for a protocol and ranges of its ports.
+type entry struct {
+	number   uint8
+	src, dst [2]uint16
+	verdict  *expr.Verdict
+}
+
+var allPorts = [2]uint16{0, 65535}
+
+// protocol writes the cells that differ from the rest of the protocol, and the
+// rest if it differs from the row's other. Each match begins with the
+// protocol's number: of a packet without ports, whatever stands in their
+// place, none is true (dataplane.md, rule 5).
+func (w *rowWriter) protocol(p protocol) {
+	rest := p.rest()
+	for _, b := range p.bands {
+		for _, c := range b.cells {
+			if c.effect == rest {
+				continue
+			}
+			e := entry{p.number, [2]uint16{b.from, b.to}, [2]uint16{c.from, c.to}, w.verdict(c.effect)}
+			switch {
+			case len(p.bands) > 1:
+				w.both = append(w.both, e)
+			case c.from == c.to:
+				w.ports = append(w.ports, e)
+			default:
+				w.ranges = append(w.ranges, e)
+			}
+		}
+	}
+	if rest != w.other {
+		w.whole = append(w.whole, entry{p.number, allPorts, allPorts, w.verdict(rest)})
+	}
+}
+
+// verdict returns the verdict of an effect: plain, or by way of a chain that
+// logs it.
+func (w *rowWriter) verdict(e effect) *expr.Verdict {
+	if e.logs == "" {
+		return e.plain()
+	}
+	if w.logged[e] == "" {
+		w.logged[e] = w.log(w.id, len(w.logs)+1)
+		w.logs = append(w.logs, w.logChain(w.logged[e], e))
+	}
+	return goTo(w.logged[e])
+}
+
+// logChain sends what the kernel's limit lets through to the log group, once a
+// Log rule that the packet met, and then gives the verdict.
+func (b builder) logChain(name string, e effect) chain {
+	c := chain{name: name}
+	for prefix := range strings.SplitSeq(strings.TrimSuffix(e.logs, "\x00"), "\x00") {
+		c.rules = append(c.rules, rule{exprs: []expr.Any{
+			&expr.Limit{Type: expr.LimitTypePkts, Rate: b.logRate, Unit: expr.LimitTimeSecond, Burst: b.logBurst},
+			&expr.Log{Key: logKeys, Group: b.logGroup, Snaplen: logSnaplen, Data: []byte(prefix)},
+		}})
+	}
+	c.rules = append(c.rules, to(e.plain()))
+	return c
+}
+
+// fewRules is up to how many entries are rules of their own: they read better
+// than a map, cost no more, and a table with thousands of maps is slow to
+// change, since the kernel looks maps up one by one.
+const fewRules = 2
+
+// rules returns a part as rules, or as one rule with a map.
+func (p part) rules(t mapType, sourcePorts bool) []rule {
+	if len(p) > fewRules {
+		load := []expr.Any{meta(expr.MetaKeyL4PROTO, reg1)}
+		next := reg32_1
+		if sourcePorts {
+			load = append(load, sourcePort(next))
+			next = reg32_2
+		}
+		if len(t.key) > 1 {
+			load = append(load, destinationPort(next))
+		}
+		return mapRule(t, p.elements(t, sourcePorts), load...)
+	}
+	var list []rule
+	for _, e := range p {
+		match := []expr.Any{meta(expr.MetaKeyL4PROTO, reg1), equals([]byte{e.number})}
+		match = append(match, within(sourcePort(reg1), e.src)...)
+		match = append(match, within(destinationPort(reg1), e.dst)...)
+		list = append(list, rule{exprs: append(match, e.verdict)})
+	}
+	return list
+}
+
+func (p part) elements(t mapType, sourcePorts bool) []element {
+	var list []element
+	for _, e := range p {
+		from, to := proto(e.number), proto(e.number)
+		if sourcePorts {
+			from, to = join(from, port(e.src[0])), join(to, port(e.src[1]))
+		}
+		if len(t.key) > 1 {
+			from, to = join(from, port(e.dst[0])), join(to, port(e.dst[1]))
+		}
+		el := element{key: from, verdict: e.verdict}
+		switch {
+		case t.interval:
+			el.keyEnd = to
+		case len(t.key) == 1:
+			el.key = from[:1]
+		}
+		list = append(list, el)
+	}
+	return list
+}
+
+// within is the condition that a port lies in a range; nothing for all ports.
+func within(load expr.Any, r [2]uint16) []expr.Any {
+	switch {
+	case r == allPorts:
+		return nil
+	case r[0] == r[1]:
+		return []expr.Any{load, equals(port(r[0])[:2])}
+	}
+	return []expr.Any{load,
+		&expr.Cmp{Op: expr.CmpOpGte, Register: reg1, Data: port(r[0])[:2]},
+		&expr.Cmp{Op: expr.CmpOpLte, Register: reg1, Data: port(r[1])[:2]}}
+}
 
 // mapRule is a rule with an anonymous verdict map, or no rule for an empty map.
 func mapRule(t mapType, elements []element, load ...expr.Any) []rule {
@@ -101,104 +242,7 @@ func mapRule(t mapType, elements []element, load ...expr.Any) []rule {
 	return []rule{{exprs: append(load, vmap("")), anonymous: &anonymous{t, elements}}}
 }
 
-// rowWriter collects the parts of a row's chain: exact ports, ranges, ranges
-// within bands of source ports, and what holds for the rest of a protocol.
-// Cells are disjoint, so that the order of the look-ups does not matter but
-// for the rest, which is asked after them.
-type rowWriter struct {
-	builder
-	row                        *table.Row
-	ports, ranges, both, whole []element
-	logs                       []chain
-	logged                     map[effect]string
-}
-
-// protocol writes the cells that differ from the rest of the protocol, and the
-// rest if it differs from the row's Other. All keys begin with the protocol's
-// number: of a packet without ports, whatever stands in their place, no key
-// matches (dataplane.md, rule 5).
-func (w *rowWriter) protocol(p *table.Protocol) {
-	rest := restOf(p)
-	for _, b := range p.Bands {
-		for _, c := range b.Cells {
-			if verdict.HasPorts(p.Number) && effectOf(c.Decision) != effectOf(rest) {
-				w.cell(p, b, c)
-			}
-		}
-	}
-	if effectOf(rest) != effectOf(w.row.Other) {
-		w.whole = append(w.whole, w.element([]byte{p.Number}, nil, rest))
-	}
-}
-
-func (w *rowWriter) cell(p *table.Protocol, b table.Band, c table.Cell) {
-	number := proto(p.Number)
-	switch {
-	case !p.AnySource():
-		w.both = append(w.both, w.element(
-			join(number, port(b.From), port(c.From)), join(number, port(b.To), port(c.To)), c.Decision))
-	case c.From == c.To:
-		w.ports = append(w.ports, w.element(join(number, port(c.From)), nil, c.Decision))
-	default:
-		w.ranges = append(w.ranges, w.element(join(number, port(c.From)), join(number, port(c.To)), c.Decision))
-	}
-}
-
-// restOf chooses the decision that needs no keys of its own: the one of the
-// effect that most pairs of ports have. A protocol without ports has but one.
-func restOf(p *table.Protocol) *verdict.Trace {
-	if !verdict.HasPorts(p.Number) {
-		return p.Bands[0].Cells[0].Decision
-	}
-	area := map[effect]int{}
-	var best *verdict.Trace
-	for _, b := range p.Bands {
-		for _, c := range b.Cells {
-			e := effectOf(c.Decision)
-			area[e] += (int(b.To) - int(b.From) + 1) * (int(c.To) - int(c.From) + 1)
-			if best == nil || area[e] > area[effectOf(best)] {
-				best = c.Decision
-			}
-		}
-	}
-	return best
-}
-
-func (w *rowWriter) element(key, keyEnd []byte, t *verdict.Trace) element {
-	return element{key: key, keyEnd: keyEnd, verdict: w.verdict(t), comment: because(t)}
-}
-
-// verdict returns the verdict of a decision: plain, or by way of a chain that
-// logs it, one for each effect of the row.
-func (w *rowWriter) verdict(t *verdict.Trace) *expr.Verdict {
-	e := effectOf(t)
-	if e.logs == "" {
-		return plain(e.verdict)
-	}
-	if w.logged[e] == "" {
-		w.logged[e] = w.log(w.row.ID, len(w.logs)+1)
-		w.logs = append(w.logs, w.logChain(w.logged[e], t))
-	}
-	return goTo(w.logged[e])
-}
-
-// logChain sends what the kernel's limit lets through to the log group, once a
-// Log rule that the packet met, and then gives the verdict.
-func (b builder) logChain(name string, t *verdict.Trace) chain {
-	c := chain{name: name}
-	for _, s := range t.Steps {
-		if s.Action == verdict.ActionLog {
-			c.rules = append(c.rules, rule{exprs: []expr.Any{
-				&expr.Limit{Type: expr.LimitTypePkts, Rate: b.logRate, Unit: expr.LimitTimeSecond, Burst: b.logBurst},
-				&expr.Log{Key: logKeys, Group: b.logGroup, Snaplen: logSnaplen, Data: []byte(logPrefix(s))},
-			}})
-		}
-	}
-	c.rules = append(c.rules, rule{exprs: []expr.Any{plain(t.Verdict)}, comment: because(t)})
-	return c
-}
-
-// datatypes lists the types of a map's key.
+// keyType is the type of a map's key, a concatenation if there are several.
 func (t mapType) keyType() nftables.SetDatatype {
 	if len(t.key) == 1 {
 		return t.key[0]

@@ -178,4 +178,3 @@ func grace() {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
-

@@ -17,9 +17,11 @@ const logSnaplen = 64
 // logKeys says which fields of expr.Log are set.
 const logKeys = 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_LOG_SNAPLEN
 
-// builder turns tables into objects of one epoch. It is a value without state.
+// builder turns tables into objects of one epoch. Rows must be entered into its
+// book before sets that use them are built.
 type builder struct {
 	names
+	book     *rowBook
 	logGroup uint16
 	logRate  uint64
 	logBurst uint32
@@ -58,12 +60,7 @@ func (b builder) setChain(s *table.Set, rows map[table.RowID]*table.Row) chain {
 }
 
 func (b builder) defaultRule(r *table.Row, when ...expr.Any) rule {
-	v := b.rowVerdict(r)
-	out := rule{exprs: append(when, v)}
-	if v.Chain == "" {
-		out.comment = because(r.Other)
-	}
-	return out
+	return rule{exprs: append(when, b.book.byRow[r.ID].verdict), comment: reasons(r)}
 }
 
 // peerClass names the chain that finds the class of the peer's address.

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tierwall/tierwall/table"
@@ -19,6 +20,31 @@ func because(t *verdict.Trace) string {
 		return shorten(t.Reason.String(), "")
 	}
 	return shorten(place(*s), "")
+}
+
+// reasons lists the decisions that a row may come to: those of its ports, in
+// their order, and then the one for all else.
+func reasons(r *table.Row) string {
+	if len(r.Protocols) == 0 {
+		return because(r.Other)
+	}
+	var list []string
+	add := func(t *verdict.Trace) {
+		if text := because(t); !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	for _, p := range r.Protocols {
+		for _, b := range p.Bands {
+			for _, c := range b.Cells {
+				if len(list) < 8 && !c.Decision.Equal(r.Other) {
+					add(c.Decision)
+				}
+			}
+		}
+	}
+	add(r.Other)
+	return shorten(strings.Join(list, ", "), "")
 }
 
 // place names a step: a rule, a profile or the end of a tier.

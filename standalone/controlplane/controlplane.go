@@ -70,7 +70,8 @@ func Start(ctx context.Context, o Options) (*ControlPlane, error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	p := &ControlPlane{options: o, URL: "https://" + net.JoinHostPort(o.Address, strconv.Itoa(o.Port))}
+	p := &ControlPlane{options: o}
+	p.URL = "https://" + p.Address()
 	ctx, p.cancel = context.WithCancel(ctx)
 	if err := p.start(ctx); err != nil {
 		_ = p.Close()
@@ -107,6 +108,11 @@ func (p *ControlPlane) start(ctx context.Context) error {
 		return err
 	}
 	return p.controllers(ctx)
+}
+
+// Address is where the API listens, as host:port.
+func (p *ControlPlane) Address() string {
+	return net.JoinHostPort(p.options.Address, strconv.Itoa(p.options.Port))
 }
 
 func (p *ControlPlane) path(name ...string) string {

@@ -21,8 +21,8 @@ import (
 // FieldManager is the name under which Tierwall applies objects.
 const FieldManager = "tierwall"
 
-// Install applies the CRDs of projectcalico.org/v3 and the built-in tiers, and
-// returns when the API serves them. It can be repeated: what is there is
+// Install applies the CRDs of projectcalico.org/v3, the built-in tiers and the
+// rights of agents, and returns when the API serves them. It can be repeated: what is there is
 // brought up to date.
 func Install(ctx context.Context, config *rest.Config) error {
 	client, err := apiextensions.NewForConfig(config)
@@ -42,6 +42,9 @@ func Install(ctx context.Context, config *rest.Config) error {
 		if err := waitEstablished(ctx, client, crd.Name); err != nil {
 			return err
 		}
+	}
+	if err := installRBAC(ctx, config); err != nil {
+		return err
 	}
 	return installTiers(ctx, config)
 }

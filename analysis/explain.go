@@ -1,0 +1,175 @@
+package analysis
+
+import (
+	"fmt"
+
+	"github.com/tierwall/tierwall/evaluate"
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// Query asks about one new connection, by references of commands.md.
+type Query struct {
+	From, To string
+	Port     Port
+}
+
+// Explanation is the verdict for one connection and the way to it. Its JSON is
+// that of commands.md, with some keys more.
+type Explanation struct {
+	Verdict  string `json:"verdict"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	Protocol string `json:"protocol"`
+	// Port is 0 for protocols without ports.
+	Port uint16 `json:"port"`
+	// Source and Destination are the addresses that the references stand for.
+	Source      string `json:"source"`
+	Destination string `json:"destination"`
+	// Egress is the source's side, Ingress the destination's; Ingress is nil if
+	// egress denied: the packet never gets there.
+	Egress  *Side `json:"egress"`
+	Ingress *Side `json:"ingress"`
+}
+
+// Side is one direction of an explanation. Which of Tier, Policy, Rule,
+// Policies and Profile are there depends on Reason.
+type Side struct {
+	// Endpoint is what is policed; empty if nothing is.
+	Endpoint string `json:"endpoint,omitempty"`
+	Verdict  string `json:"verdict"`
+	Reason   string `json:"reason"`
+	Tier     string `json:"tier,omitempty"`
+	Policy   string `json:"policy,omitempty"`
+	Rule     *int   `json:"rule,omitempty"`
+	// Policies are those that applied in the tier whose end decided.
+	Policies []string `json:"policies,omitempty"`
+	Profile  string   `json:"profile,omitempty"`
+	// Path holds every rule that matched and every tier that was passed or
+	// defaulted, in order; never nil.
+	Path []Step `json:"path"`
+
+	// Visits is all that was looked at, also what did not match; nil if
+	// nothing is policed here.
+	Visits []evaluate.Visit `json:"-"`
+	// Trace is the same in the words of the code.
+	Trace verdict.Trace `json:"-"`
+}
+
+// Step is one step of a path: a rule that matched, or the end of a tier, which
+// has Policies and no Rule.
+type Step struct {
+	Tier     string   `json:"tier,omitempty"`
+	Policy   string   `json:"policy,omitempty"`
+	Profile  string   `json:"profile,omitempty"`
+	Rule     *int     `json:"rule,omitempty"`
+	Action   string   `json:"action"`
+	Matched  bool     `json:"matched,omitempty"`
+	Policies []string `json:"policies,omitempty"`
+}
+
+// Explain finds out what happens to a connection, and why. The tables must be
+// those of the state. An error names the reference that is wrong, or says that
+// tables and oracle differ.
+func Explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
+	c, err := s.Connect(q.From, q.To)
+	if err != nil {
+		return nil, err
+	}
+	p := q.Port.Packet(c)
+	x := &Explanation{
+		From: q.From, To: q.To, Protocol: verdict.ProtocolName(p.Protocol), Port: p.DstPort,
+		Source: c.Egress.Addr.String(), Destination: c.Ingress.Addr.String(),
+	}
+	oracle := evaluate.New(s)
+	if x.Egress, err = explainSide(c.Egress, verdict.Egress, p, oracle, t); err != nil {
+		return nil, err
+	}
+	x.Verdict = x.Egress.Verdict
+	if x.Egress.Trace.Verdict == verdict.Allow {
+		if x.Ingress, err = explainSide(c.Ingress, verdict.Ingress, p, oracle, t); err != nil {
+			return nil, err
+		}
+		x.Verdict = x.Ingress.Verdict
+	}
+	return x, nil
+}
+
+func explainSide(side model.Side, d verdict.Direction, p verdict.Packet, oracle *evaluate.Oracle, t *table.Tables) (*Side, error) {
+	if side.Endpoint == nil {
+		return NewSide("", side.Fixed), nil
+	}
+	trace, visits, err := agree(side.Endpoint, d, p, oracle, t)
+	if err != nil {
+		return nil, err
+	}
+	out := NewSide(side.Endpoint.ID.String(), trace)
+	out.Visits = visits
+	return out, nil
+}
+
+// NewSide returns a trace at an endpoint in the form of an explanation, without
+// Visits.
+func NewSide(endpoint string, t verdict.Trace) *Side {
+	out := &Side{Endpoint: endpoint, Verdict: t.Verdict.String(), Reason: t.Reason.String(), Path: []Step{}, Trace: t}
+	for _, s := range t.Steps {
+		out.Path = append(out.Path, newStep(s))
+	}
+	if s := t.Deciding(); s != nil {
+		last := newStep(*s)
+		out.Tier, out.Policy, out.Rule = last.Tier, last.Policy, last.Rule
+		out.Policies, out.Profile = last.Policies, last.Profile
+	}
+	return out
+}
+
+func newStep(s verdict.Step) Step {
+	out := Step{Tier: s.Tier, Profile: s.Profile, Action: s.Action.String(), Matched: !s.EndOfTier(), Policies: names(s.Applied)}
+	if !s.Policy.IsZero() {
+		out.Policy = s.Policy.String()
+	}
+	if s.Rule != verdict.NoRule {
+		rule := s.Rule
+		out.Rule = &rule
+	}
+	return out
+}
+
+func names(ids []verdict.PolicyID) []string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, id.String())
+	}
+	return all
+}
+
+// Because says in words what decided, for instance "rule 2 of
+// GlobalNetworkPolicy//block-red in tier security".
+func (s *Side) Because() string {
+	switch s.Trace.Reason {
+	case verdict.ByRule:
+		return fmt.Sprintf("rule %d of %s in tier %s", *s.Rule, s.Policy, s.Tier)
+	case verdict.ByTierDefault:
+		return fmt.Sprintf("the end of tier %s: policies apply and no rule of theirs matched", s.Tier)
+	case verdict.NoPolicyApplies:
+		return "no policy applies"
+	case verdict.ByProfile:
+		return "profile " + s.Profile + ", after the tiers"
+	case verdict.ByFailsafe:
+		return "a failsafe port, which no policy can close"
+	case verdict.ByHostDefault:
+		if s.Endpoint == "" {
+			return "no host endpoint polices this"
+		}
+		return "no policy and no profile of the host endpoint decides"
+	case verdict.NotAnEndpoint:
+		return "not an endpoint: nothing is enforced there"
+	case verdict.InvalidPolicy:
+		if s.Policy == "" {
+			return "profile " + s.Profile + " cannot be read, and denies all"
+		}
+		return s.Policy + " in tier " + s.Tier + " cannot be read, and denies all"
+	}
+	return s.Reason
+}

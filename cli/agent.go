@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/tierwall/tierwall/agent"
+	"github.com/tierwall/tierwall/dataplane/nft"
+)
+
+// AgentCommand returns `tierwall agent`, the role that runs on each node.
+func AgentCommand() *cobra.Command {
+	var o agent.Options
+	var kubeconfig string
+	var group uint16
+	var remove, verbose bool
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "enforce policy on this node",
+		Long: "Enforces policy on the node it runs on, in the network namespace it runs in. Needs root.\n" +
+			"When it ends, what it enforced stays; --remove takes it out.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			plane := nft.New(nft.Options{LogGroup: group})
+			if remove {
+				return plane.Remove(cmd.Context())
+			}
+			level := slog.LevelInfo
+			if verbose {
+				level = slog.LevelDebug
+			}
+			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			o.Dataplane = plane
+			if o.Node == "" {
+				return errors.New("name the node with --node or in NODE_NAME")
+			}
+			var err error
+			// an empty path means the pod's own service account
+			if o.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
+				return fmt.Errorf("way to the API server: %w (give --kubeconfig)", err)
+			}
+			o.Config.QPS = -1 // watches only: there is nothing to hold back
+			if err := agent.LogRules(cmd.Context(), group, o.Log); err != nil {
+				return err
+			}
+			return agent.Run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Node, "node", os.Getenv("NODE_NAME"), "name of this node in the API (default: $NODE_NAME)")
+	f.StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "way to the API server; none means the pod's service account")
+	f.StringVar(&o.StatusSocket, "status-socket", "", "path of a unix socket on which to tell what is enforced")
+	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
+	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")
+	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")
+	return cmd
+}

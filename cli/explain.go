@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tierwall/tierwall/analysis"
+	"github.com/tierwall/tierwall/compile"
+	"github.com/tierwall/tierwall/evaluate"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+func explainCommand() *cobra.Command {
+	var in input
+	var out output
+	var q analysis.Query
+	var port string
+	cmd := &cobra.Command{
+		Use:   "explain --from A --to B [--port P]",
+		Short: "the verdict for one new connection, and the whole way to it",
+		Long: "Says whether a new connection is allowed, and why: at its source (egress), and if that\n" +
+			"allows, at its destination (ingress), with every rule that was looked at.\n\n" +
+			"A and B are NAMESPACE/POD, hep:NAME (a host endpoint), node:NAME (the host itself) or an\n" +
+			"IP address. P is tcp/80, udp/53, sctp/9, icmp, icmp/8 or icmp/8/0; a number alone is TCP,\n" +
+			"and without --port the question is about tcp/80. IPv4 is taken where both ends have it;\n" +
+			"name addresses to ask about IPv6.\n\n" +
+			"The exit code is 0 for allow, 1 for deny, 2 for an error.",
+		Example: "  tierwall explain -f policies/ --from blue/fe-1 --to red/be-1 --port tcp/8080\n" +
+			"  tierwall explain --from 192.0.2.7 --to hep:node-1-eth0 --port 22 -o json",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			if q.From == "" || q.To == "" {
+				return usagef("name both ends, with --from and --to")
+			}
+			var err error
+			if q.Port, err = analysis.ParsePort(port); err != nil {
+				return usageError{err}
+			}
+			state, err := in.state(cmd)
+			if err != nil {
+				return err
+			}
+			x, err := analysis.Explain(state, compile.Compile(state, compile.Options{}), q)
+			if err != nil {
+				return err
+			}
+			if done, err := out.value(cmd.OutOrStdout(), x); err != nil {
+				return err
+			} else if !done {
+				showExplanation(cmd.OutOrStdout(), x, port == "")
+			}
+			if x.Verdict != verdict.Allow.String() {
+				return no
+			}
+			return nil
+		},
+	}
+	in.flags(cmd)
+	out.flags(cmd, false)
+	cmd.Flags().StringVar(&q.From, "from", "", "where the connection comes from")
+	cmd.Flags().StringVar(&q.To, "to", "", "where it goes")
+	cmd.Flags().StringVar(&port, "port", "", "what it is to, for instance tcp/80 (the default), udp/53, icmp")
+	return cmd
+}
+
+// showExplanation draws the two sides of a connection.
+func showExplanation(w io.Writer, x *analysis.Explanation, guessed bool) {
+	p := paint(w)
+	what := x.Protocol
+	if x.Port != 0 {
+		what += fmt.Sprintf(" port %d", x.Port)
+	}
+	if guessed {
+		what += p.faint(" (no --port was given)")
+	}
+	fmt.Fprintf(w, "%s  %s → %s  %s\n", p.bold(p.verdict(x.Verdict, mark(x.Verdict)+" "+x.Verdict)), x.From, x.To, what)
+	if ends := x.Source + " → " + x.Destination; ends != x.From+" → "+x.To {
+		fmt.Fprintf(w, "  %s\n", p.faint(ends))
+	}
+	showSide(w, p, "egress", x.From, x.Egress)
+	showSide(w, p, "ingress", x.To, x.Ingress)
+}
+
+func mark(verdict string) string {
+	if verdict == "allow" {
+		return "✓"
+	}
+	return "✗"
+}
+
+func showSide(w io.Writer, p painter, direction, ref string, s *analysis.Side) {
+	if s == nil {
+		fmt.Fprintf(w, "\n%s at %s\n  %s\n", p.bold(direction), ref, p.faint("– not reached: egress denies"))
+		return
+	}
+	if s.Endpoint != "" {
+		ref = s.Endpoint
+	}
+	fmt.Fprintf(w, "\n%s at %s\n", p.bold(direction), ref)
+	showVisits(w, p, s)
+	fmt.Fprintf(w, "  %s: %s\n", p.verdict(s.Verdict, mark(s.Verdict)+" "+s.Verdict), s.Because())
+}
+
+// showVisits writes the tiers with their policies and each rule that was looked
+// at.
+func showVisits(w io.Writer, p painter, s *analysis.Side) {
+	var tier, policy string
+	for i, v := range s.Visits {
+		if v.Tier != tier || v.Tier == "" && policy == "" {
+			tier, policy = v.Tier, ""
+			if tier != "" {
+				fmt.Fprintf(w, "  │ tier %s\n", p.bold(tier))
+			}
+		}
+		if v.EndOfTier() {
+			fmt.Fprintf(w, "  │   %s end of tier  %s  %s\n", sign(p, v), v.Action, p.faint("no rule of "+joinPolicies(v.Applied)+" decided"))
+			continue
+		}
+		name := v.Policy.String()
+		if v.Profile != "" {
+			name = "profile " + v.Profile
+		}
+		if name != policy {
+			policy = name
+			fmt.Fprintf(w, "  │   %s\n", name)
+		}
+		fmt.Fprintf(w, "  │     %s %s\n", sign(p, v), ruleLine(p, v, i == len(s.Visits)-1 && s.Trace.Deciding() != nil))
+	}
+}
+
+// sign marks a step: ● matched, · did not.
+func sign(p painter, v evaluate.Visit) string {
+	switch {
+	case !v.Matched:
+		return p.faint("·")
+	case v.Action == verdict.ActionAllow:
+		return p.good("●")
+	case v.Action == verdict.ActionDeny:
+		return p.bad("●")
+	}
+	return "●"
+}
+
+func ruleLine(p painter, v evaluate.Visit, decides bool) string {
+	switch {
+	case v.Rule == verdict.NoRule:
+		return "cannot be read, so it denies all"
+	case !v.Matched:
+		return p.faint(fmt.Sprintf("rule %d  %-5s  no match: %s", v.Rule, v.Action, v.Miss))
+	}
+	then := "matches"
+	switch {
+	case decides:
+		then = "matches and decides"
+	case v.Action == verdict.ActionLog:
+		then = "matches, is logged, and goes on"
+	case v.Action == verdict.ActionPass:
+		then = "matches and passes to the next tier"
+	}
+	return fmt.Sprintf("rule %d  %-5s  %s", v.Rule, v.Action, then)
+}
+
+func joinPolicies(ids []verdict.PolicyID) string {
+	var names []string
+	for _, id := range ids {
+		names = append(names, id.String())
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,158 @@
+package nft
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/tierwall/tierwall/table"
+)
+
+// firstBridge is the first class id that no compiler gives out.
+const firstBridge table.ClassID = 1 << 31
+
+// bridge leads addresses from one class to another while endpoints change
+// their sets.
+//
+// A packet looks up its set first and the peer's class second. If both change
+// at once, some packet meets the old set with the new class, of which the old
+// set may know nothing or something else: neither the old decision nor the
+// new. (A policy that allowed net p now allows net q: an address in both was
+// in class pq and is now in q, which the old set denies.) So each such change
+// of class c to d goes by a class of its own, for which every old set has the
+// row of c and every new set the row of d. Addresses go there first, then
+// endpoints change their sets, and when no packet of the old sets is left,
+// addresses go on to d.
+type bridge struct {
+	// entries are the rows of the classes on the bridge, in old and new sets.
+	entries []table.Entry
+	// hosts leads to the bridge, and landing on from it.
+	hosts, landing []table.HostChange
+	nets           []table.Net
+}
+
+// pair is a change of class.
+type pair struct {
+	before, after table.ClassID
+}
+
+// newBridge returns the bridge that a delta needs, or nil if sets or classes
+// stay as they are. Its classes are numbered from next on.
+func newBridge(from, to *table.Tables, d *table.Delta, next table.ClassID) *bridge {
+	if !leavesSets(d) || len(d.Hosts)+len(d.OldNets)+len(d.NewNets) == 0 {
+		return nil
+	}
+	b := &bridge{}
+	ids := map[pair]table.ClassID{}
+	class := func(p pair) table.ClassID {
+		if p.before == p.after {
+			return p.before
+		}
+		if ids[p] == 0 {
+			ids[p] = next + table.ClassID(len(ids))
+		}
+		return ids[p]
+	}
+	for _, h := range d.Hosts {
+		p := pair{from.Class(h.Addr), to.Class(h.Addr)}
+		b.hosts = append(b.hosts, table.HostChange{Addr: h.Addr, Class: class(p)})
+		b.landing = append(b.landing, h)
+	}
+	for _, piece := range overlay(d.OldNets, d.NewNets) {
+		b.nets = append(b.nets, table.Net{From: piece.from, To: piece.to, Class: class(piece.pair)})
+	}
+	for p, id := range ids {
+		b.addEntries(from, to, p, id)
+	}
+	slices.SortFunc(b.entries, func(x, y table.Entry) int {
+		return cmp.Or(cmp.Compare(x.Set, y.Set), cmp.Compare(x.Class, y.Class))
+	})
+	return b
+}
+
+// leavesSets reports whether an endpoint that stays leaves a set that goes. A
+// set that stays knows the new classes.
+func leavesSets(d *table.Delta) bool {
+	return slices.ContainsFunc(d.Endpoints, func(c table.EndpointChange) bool {
+		if c.Old == nil || c.New == nil {
+			return false
+		}
+		return slices.ContainsFunc(slices.Concat(c.Old.Spans[0], c.Old.Spans[1]), func(s table.Span) bool {
+			_, gone := slices.BinarySearch(d.OldSets, s.Set)
+			return gone
+		})
+	})
+}
+
+// addEntries gives the class on the bridge its row in every set. A set that
+// stays is one of the new.
+func (b *bridge) addEntries(from, to *table.Tables, p pair, id table.ClassID) {
+	for _, s := range from.Sets {
+		if row, ok := s.Rows[p.before]; ok && to.Sets[s.ID] == nil {
+			b.entries = append(b.entries, table.Entry{Set: s.ID, Class: id, Row: row})
+		}
+	}
+	for _, s := range to.Sets {
+		if row, ok := s.Rows[p.after]; ok {
+			b.entries = append(b.entries, table.Entry{Set: s.ID, Class: id, Row: row})
+		}
+	}
+}
+
+// leftovers takes the entries on the bridge out of the sets that stay.
+func (b *bridge) leftovers(to *table.Tables) (list []table.Entry) {
+	for _, e := range b.entries {
+		if to.Sets[e.Set] != nil {
+			list = append(list, table.Entry{Set: e.Set, Class: e.Class})
+		}
+	}
+	return list
+}
+
+// piece is a range of addresses that change their class together.
+type piece struct {
+	addressRange
+	pair
+}
+
+// overlay cuts the ranges of two lists into pieces that lie in at most one
+// range of each; where a list has none, the class is that of a miss. Both are
+// sorted and disjoint.
+//
+//	old   [------a------)     [---b---)
+//	new         [----c----)   [-d-)
+//	      [-a0--)[-ac-)[0c)   [bd-)[b0)
+func overlay(old, new []table.Net) []piece {
+	starts := map[netip.Addr]bool{}
+	for _, n := range slices.Concat(old, new) {
+		starts[n.From] = true
+		if after := n.To.Next(); after.IsValid() {
+			starts[after] = true
+		}
+	}
+	cuts := slices.SortedFunc(maps.Keys(starts), netip.Addr.Compare)
+	var list []piece
+	for i, a := range cuts {
+		before, inOld := netOf(old, a)
+		after, inNew := netOf(new, a)
+		if !inOld && !inNew {
+			continue
+		}
+		end := last(netip.PrefixFrom(a, 0))
+		if i+1 < len(cuts) && cuts[i+1].Is4() == a.Is4() {
+			end = cuts[i+1].Prev()
+		}
+		list = append(list, piece{addressRange{a, end}, pair{before, after}})
+	}
+	return list
+}
+
+// netOf returns the class that a list of ranges gives an address.
+func netOf(nets []table.Net, a netip.Addr) (table.ClassID, bool) {
+	i, _ := slices.BinarySearchFunc(nets, a, func(n table.Net, a netip.Addr) int { return n.To.Compare(a) })
+	if i < len(nets) && nets[i].From.Compare(a) <= 0 {
+		return nets[i].Class, true
+	}
+	return table.Other(a), false
+}

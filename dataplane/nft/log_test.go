@@ -1,0 +1,106 @@
+package nft
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// logged listens to a log group of the router and returns a channel of the
+// prefixes of what it hears.
+func (l *lab) logged(group uint16) <-chan string {
+	l.t.Helper()
+	const ( // linux/netfilter/nfnetlink_log.h
+		subsystem = 4 << 8
+		config    = 1
+		cfgCmd    = 1
+		cfgBind   = 1
+		cfgQueue  = 5 // how many packets it gathers before it sends
+		prefix    = 10
+	)
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: int(l.router)})
+	l.must(err)
+	l.t.Cleanup(func() { c.Close() })
+	var a attrs
+	a.bytes(cfgCmd, cfgBind)
+	a.number(cfgQueue, 1)
+	_, err = c.Execute(netlink.Message{
+		Header: netlink.Header{Type: subsystem | config, Flags: netlink.Request | netlink.Acknowledge},
+		Data:   append([]byte{0, 0, byte(group >> 8), byte(group)}, a...),
+	})
+	l.must(err)
+	out := make(chan string, 1000)
+	go func() {
+		for {
+			messages, err := c.Receive()
+			if err != nil {
+				return
+			}
+			for _, m := range messages {
+				d, err := netlink.NewAttributeDecoder(m.Data[4:])
+				for err == nil && d.Next() {
+					if d.Type() == prefix {
+						out <- d.String()
+					}
+				}
+			}
+		}
+	}()
+	return out
+}
+
+// TestLog: each Log rule that a packet met sends it to the log group, before
+// it is allowed or denied.
+func TestLog(t *testing.T) {
+	p := newPods(t)
+	row := p.row(trace(verdict.Deny, 1), ports(verdict.TCP, trace(verdict.Allow, 2, 0, 1), trace(verdict.Deny, 3, 0), [2]uint16{80, 80}))
+	p.pod(p.b, p.set(verdict.Ingress, verdict.Pod, row, row, nil), p.open[verdict.Egress])
+	heard := p.logged(7)
+	p.apply(New(Options{NetNS: int(p.router), LogGroup: 7, LogBurst: 3, LogRate: 1}), p.Program)
+	to := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(p.b.addrs[0], port) }
+	expect := func(what string, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			select {
+			case got := <-heard:
+				if got != w {
+					t.Errorf("%s: heard %q, want %q", what, got, w)
+				}
+			case <-time.After(patience(true)):
+				t.Errorf("%s: heard nothing, want %q", what, w)
+			}
+		}
+		select {
+		case got := <-heard:
+			t.Errorf("%s: also heard %q", what, got)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if !p.reaches(p.a.ns, "tcp", 0, to(80), true) {
+		t.Error("what is logged and allowed does not arrive")
+	}
+	const of = "tierwall default/NetworkPolicy/blue/fe#"
+	expect("allowed", of+"0 ", of+"1 ")
+	if p.reaches(p.a.ns, "tcp", 0, to(81), false) {
+		t.Error("what is logged and denied arrives")
+	}
+	expect("denied", of+"0 ")
+	if p.reaches(p.a.ns, "udp", 0, to(80), false) {
+		t.Error("UDP arrives")
+	}
+	expect("not logged")
+
+	wire := p.a.wire(t)
+	for range 50 {
+		wire.send(packet(p.a.addrs[0], p.b.addrs[0], verdict.TCP, 1, 81), 0)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if n := len(heard); n == 0 || n > 4 {
+		t.Errorf("%d of 50 packets logged, want no more than the limit lets through", n)
+	}
+}

@@ -1,0 +1,204 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/tierwall/tierwall/dataplane"
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestListing: the nft program prints the table, as a person should see it,
+// and reads what it prints.
+func TestListing(t *testing.T) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("there is no nft program")
+	}
+	p := small(t)
+	p.apply(p.dataplane(), p.Program)
+	got := p.nft("list", "table", "inet", "tierwall")
+	const golden = "testdata/listing.nft"
+	if *update {
+		p.must(os.WriteFile(golden, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	p.must(err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("the listing changed (-want +got):\n%s", diff)
+	}
+	p.in(p.router, func() {
+		c := exec.Command("nft", "-c", "-f", "-")
+		c.Stdin = strings.NewReader(got)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("nft does not read its own listing: %v\n%s", err, out)
+		}
+	})
+}
+
+// small is a program with one of everything that the listing can show.
+func small(t *testing.T) *pods {
+	p := newPods(t)
+	yes, no := trace(verdict.Allow, 0), trace(verdict.Deny, 1)
+	row := p.row(&verdict.Trace{Verdict: verdict.Deny, Reason: verdict.ByTierDefault, Steps: []verdict.Step{{Tier: "default", Rule: verdict.NoRule, Action: verdict.ActionDeny}}},
+		plainly(verdict.ICMP, yes),
+		ports(verdict.TCP, yes, no, [2]uint16{80, 80}, [2]uint16{443, 443}, [2]uint16{8000, 8999}),
+		table.Protocol{Number: verdict.UDP, Bands: []table.Band{
+			{From: 0, To: 1023, Cells: cells(yes, no, [2]uint16{53, 53})}, {From: 1024, To: 65535, Cells: cells(no, no)}}},
+		ports(verdict.SCTP, trace(verdict.Deny, 3, 2), yes, [2]uint16{9, 9}))
+	c := p.class(p.a.addrs...)
+	net := p.class()
+	p.Tables.Nets = []table.Net{{From: p.a.addrs[0].Next(), To: p.b.addrs[0].Next(), Class: net}}
+	in := p.set(verdict.Ingress, verdict.Pod, p.no, row, map[table.ClassID]table.RowID{c: row, net: p.yes})
+	p.pod(p.b, in, p.open[verdict.Egress])
+	p.host("node-1", "", p.set(verdict.Ingress, verdict.Host, p.no, p.yes, nil), p.set(verdict.Egress, verdict.Host, p.yes, p.yes, nil), "eth0")
+	return p
+}
+
+func TestApplyTwice(t *testing.T) {
+	p := small(t)
+	d := p.dataplane()
+	p.apply(d, p.Program)
+	first := p.nft("-a", "list", "ruleset")
+	p.apply(d, p.Program)
+	if diff := cmp.Diff(first, p.nft("-a", "list", "ruleset")); diff != "" {
+		t.Errorf("the same program again changed the kernel:\n%s", diff)
+	}
+}
+
+// TestSequences: whatever way leads to a program, the kernel holds the same.
+func TestSequences(t *testing.T) {
+	w := newWorld(t, 7)
+	h := newHand(0)
+	d := w.dataplane()
+	last := w.program(h)
+	for range 5 {
+		w.apply(d, w.program(h))
+	}
+	w.apply(d, last)
+	got := w.nft("list", "table", "inet", "tierwall")
+	w.must(d.Remove(context.Background()))
+	w.apply(w.dataplane(), last)
+	if diff := cmp.Diff(lines(w.nft("list", "table", "inet", "tierwall")), lines(got)); diff != "" {
+		t.Errorf("the way mattered (-direct +by detours):\n%s", diff)
+	}
+}
+
+// lines are the lines of a listing whatever the order of chains, maps and
+// elements.
+func lines(listing string) map[string]int {
+	count := map[string]int{}
+	for _, l := range strings.FieldsFunc(listing, func(r rune) bool { return strings.ContainsRune("\n,{}", r) }) {
+		count[strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(l), "elements ="))]++
+	}
+	return count
+}
+
+func TestRemove(t *testing.T) {
+	p := small(t)
+	d := p.dataplane()
+	p.must(d.Remove(context.Background()))
+	p.apply(d, p.Program)
+	p.must(d.Remove(context.Background()))
+	if got := p.nft("list", "ruleset"); got != "" {
+		t.Errorf("left over:\n%s", got)
+	}
+	p.must(d.Remove(context.Background()))
+	p.apply(d, p.Program)
+	if !strings.Contains(p.nft("list", "ruleset"), "chain forward") {
+		t.Error("nothing is there after the second start")
+	}
+}
+
+// TestTableVanishes: what somebody deletes is loaded again by the next Apply
+// that changes anything, within it.
+func TestTableVanishes(t *testing.T) {
+	p := small(t)
+	d := p.dataplane()
+	p.apply(d, p.Program)
+	want := p.nft("list", "table", "inet", "tierwall")
+	after := *p.hand
+	after.Tables = p.Tables.Clone()
+	after.pod(p.b, p.open[verdict.Ingress], p.open[verdict.Egress])
+	p.nft("delete", "table", "inet", "tierwall")
+	p.apply(d, after.Program)
+	p.nft("flush", "map", "inet", "tierwall", "in4") // half of it
+	p.apply(d, p.Program)
+	got := regexp.MustCompile(`([a-z][a-z0-9-]*)\.1\b`).ReplaceAllString(p.nft("list", "table", "inet", "tierwall"), "$1")
+	if diff := cmp.Diff(lines(want), lines(got)); diff != "" {
+		t.Errorf("not the same as before:\n%s", diff)
+	}
+}
+
+// TestFailedApply: after an error the kernel holds a whole program, and the
+// next Apply puts right what is left over.
+func TestFailedApply(t *testing.T) {
+	p := small(t)
+	d := p.dataplane()
+	p.apply(d, p.Program)
+	after := *p.hand
+	after.Tables = p.Tables.Clone()
+	after.pod(p.b, p.open[verdict.Ingress], p.open[verdict.Egress])
+	var in table.SetID
+	for id, s := range p.Tables.Sets {
+		if s.Kind == verdict.Pod && s.Direction == verdict.Ingress && id != p.open[verdict.Ingress] {
+			in = id
+		}
+	}
+	delete(after.Tables.Sets, in)
+	p.nft("add", "chain", "inet", "tierwall", "foreign")
+	p.nft("add", "rule", "inet", "tierwall", "foreign", "goto", names{}.set(in, verdict.Ingress))
+	if err := d.Apply(context.Background(), after.Program); !errors.Is(err, unix.EBUSY) {
+		t.Fatalf("deleting a chain that is in use: %v, want EBUSY", err)
+	}
+	p.apply(d, after.Program)
+	if got := p.nft("list", "table", "inet", "tierwall"); strings.Contains(got, "foreign") || strings.Contains(got, names{}.set(in, verdict.Ingress)+" ") {
+		t.Errorf("left over:\n%s", got)
+	}
+}
+
+func TestNotPermitted(t *testing.T) {
+	l := newLab(t)
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its rights
+		const keep = ^uintptr(0)
+		if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, keep); e != 0 {
+			result <- e
+			return
+		}
+		result <- New(Options{}).Apply(context.Background(), newHand(0).Program)
+	}()
+	if err := <-result; !errors.Is(err, dataplane.ErrNotPermitted) {
+		l.t.Errorf("without rights: %v", err)
+	}
+}
+
+// TestForeignBaseChain: what somebody put in the place of a base chain is
+// replaced by a new process.
+func TestForeignBaseChain(t *testing.T) {
+	p := small(t)
+	p.apply(p.dataplane(), p.Program)
+	p.nft("flush", "chain", "inet", "tierwall", "forward")
+	p.nft("delete", "chain", "inet", "tierwall", "forward")
+	p.nft("add", "chain", "inet", "tierwall", "forward")
+	p.nft("add", "set", "inet", "tierwall", "odd", "{ typeof ct mark . vlan id; flags timeout; }")
+	p.nft("add", "chain", "inet", "tierwall", "input", "{ policy drop; }")
+	p.apply(p.dataplane(), p.Program)
+	got := p.nft("list", "table", "inet", "tierwall")
+	if n := strings.Count(got, "priority filter; policy accept;"); n != 3 || strings.Contains(got, "odd") {
+		t.Errorf("%d base chains, want 3, and no odd set:\n%s", n, got)
+	}
+}

@@ -1,0 +1,146 @@
+package nft
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/google/nftables/expr"
+
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// effect is what the kernel does for a decision: two decisions of one effect
+// differ only in their reasons. Logs are the prefixes, in order, each ended by
+// a zero.
+type effect struct {
+	verdict verdict.Verdict
+	logs    string
+}
+
+func effectOf(t *verdict.Trace) effect {
+	e := effect{verdict: t.Verdict}
+	for _, s := range t.Steps {
+		if s.Action == verdict.ActionLog {
+			e.logs += logPrefix(s) + "\x00"
+		}
+	}
+	return e
+}
+
+// shape is what the kernel sees of a row: rows that differ only in the reasons
+// of their decisions have one shape and share one chain. Cells and bands are
+// merged where they can be, so that equal behaviour is an equal shape.
+type shape struct {
+	other     effect
+	protocols []protocol
+}
+
+// protocol, band and cell are those of package table, by effect.
+type protocol struct {
+	number uint8
+	bands  []band
+}
+
+type band struct {
+	from, to uint16
+	cells    []cell
+}
+
+type cell struct {
+	from, to uint16
+	effect   effect
+}
+
+func shapeOf(r *table.Row) shape {
+	s := shape{other: effectOf(r.Other)}
+	for i := range r.Protocols {
+		p := protocol{number: r.Protocols[i].Number, bands: bandsOf(&r.Protocols[i])}
+		if len(p.bands) > 1 || len(p.bands[0].cells) > 1 || p.bands[0].cells[0].effect != s.other {
+			s.protocols = append(s.protocols, p)
+		}
+	}
+	return s
+}
+
+// bandsOf merges a protocol's bands. A protocol without ports has but one cell:
+// that of port 0, at which the tables look it up.
+func bandsOf(p *table.Protocol) []band {
+	if !verdict.HasPorts(p.Number) {
+		return []band{{to: 65535, cells: []cell{{to: 65535, effect: effectOf(p.Bands[0].Cells[0].Decision)}}}}
+	}
+	var list []band
+	for _, b := range p.Bands {
+		cells := cellsOf(b)
+		if n := len(list); n > 0 && slices.Equal(list[n-1].cells, cells) {
+			list[n-1].to = b.To
+			continue
+		}
+		list = append(list, band{b.From, b.To, cells})
+	}
+	return list
+}
+
+func cellsOf(b table.Band) []cell {
+	var list []cell
+	for _, c := range b.Cells {
+		e := effectOf(c.Decision)
+		if n := len(list); n > 0 && list[n-1].effect == e {
+			list[n-1].to = c.To
+			continue
+		}
+		list = append(list, cell{c.From, c.To, e})
+	}
+	return list
+}
+
+// key is equal for equal shapes only.
+func (s shape) key() string {
+	k := s.other.append(nil)
+	for _, p := range s.protocols {
+		k = append(k, p.number, byte(len(p.bands)>>8), byte(len(p.bands)))
+		for _, b := range p.bands {
+			k = binary.BigEndian.AppendUint16(k, b.to)
+			for _, c := range b.cells {
+				k = c.effect.append(binary.BigEndian.AppendUint16(k, c.to))
+			}
+		}
+	}
+	return string(k)
+}
+
+func (e effect) append(k []byte) []byte {
+	k = append(k, byte(e.verdict))
+	k = binary.BigEndian.AppendUint32(k, uint32(len(e.logs)))
+	return append(k, e.logs...)
+}
+
+// plain returns the verdict of a shape that is nothing but a verdict.
+func (s shape) plain() (*expr.Verdict, bool) {
+	return s.other.plain(), len(s.protocols) == 0 && s.other.logs == ""
+}
+
+// plain returns an effect's verdict. Allow returns to the base chain, which
+// asks the other direction's policy or accepts.
+func (e effect) plain() *expr.Verdict {
+	if e.verdict == verdict.Allow {
+		return back
+	}
+	return drop
+}
+
+// rest chooses the effect of a protocol that needs no keys of its own: the one
+// that most pairs of ports have.
+func (p protocol) rest() effect {
+	area := map[effect]int{}
+	var best effect
+	for _, b := range p.bands {
+		for _, c := range b.cells {
+			area[c.effect] += (int(b.to) - int(b.from) + 1) * (int(c.to) - int(c.from) + 1)
+			if area[c.effect] > area[best] {
+				best = c.effect
+			}
+		}
+	}
+	return best
+}

@@ -1,0 +1,141 @@
+// Command tierwall-standalone is Tierwall with a control plane of its own: for
+// hosts without a cluster, for trying it out, and for its tests.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+
+	"github.com/tierwall/tierwall/cli"
+	"github.com/tierwall/tierwall/standalone/controlplane"
+	"github.com/tierwall/tierwall/standalone/demo"
+	"github.com/tierwall/tierwall/standalone/lab"
+	"github.com/tierwall/tierwall/standalone/realtest"
+)
+
+func main() { os.Exit(run()) }
+
+// run returns the exit code: 0, 1 for a check that did not pass, 2 for an
+// error.
+func run() int {
+	if len(os.Args) == 2 && os.Args[1] == lab.HostArg {
+		return lab.ServeHost(context.Background(), os.Stdin, os.Stdout, os.Stderr)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := root().ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, demo.ErrDisagrees), errors.Is(err, realtest.ErrFailed):
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return 1
+	}
+	fmt.Fprintln(os.Stderr, "error:", err)
+	return 2
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "tierwall-standalone",
+		Short:         "Tierwall with its own Kubernetes control plane, and a lab to try it in",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.AddCommand(serveCommand(), demoCommand(), testCommand(), cli.AgentCommand(), kubectl.NewDefaultKubectlCommand())
+	return cmd
+}
+
+// dataDir is where state is kept unless --data-dir says otherwise.
+func dataDir(name string) string {
+	base := os.Getenv("XDG_STATE_HOME")
+	if home, err := os.UserHomeDir(); base == "" && err == nil {
+		base = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(base, "tierwall", name)
+}
+
+func serveCommand() *cobra.Command {
+	o := controlplane.Options{Sync: true}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "run the control plane: the Kubernetes API with Tierwall's kinds in it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			plane, err := controlplane.Start(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			if err := controlplane.Install(cmd.Context(), plane.Config); err != nil {
+				return errors.Join(err, plane.Close())
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "ready: %s\nkubeconfig: %s\n", plane.URL, plane.Kubeconfig)
+			<-cmd.Context().Done()
+			return plane.Close()
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.DataDir, "data-dir", dataDir("serve"), "where everything is kept")
+	f.StringSliceVar(&o.EtcdServers, "etcd-servers", nil, "URLs of an external etcd instead of the embedded one")
+	f.StringVar(&o.Address, "address", "127.0.0.1", "address to listen on")
+	f.IntVar(&o.Port, "port", 6443, "port to listen on")
+	return cmd
+}
+
+func demoCommand() *cobra.Command {
+	o := demo.Options{}
+	var check, verbose bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "the tutorial's cluster as a lab on this machine",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Out, o.Progress, o.Log = cmd.OutOrStdout(), cmd.ErrOrStderr(), logger(cmd.ErrOrStderr(), verbose)
+			if check {
+				return demo.Check(cmd.Context(), o)
+			}
+			return demo.Run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&check, "check", false, "walk the tutorial with real connections, print what came of it, and end")
+	f.StringVar(&o.DataDir, "data-dir", dataDir("demo"), "where the demo keeps its state; it starts anew each time")
+	f.IntVar(&o.Port, "port", 6443, "port of the API, on loopback")
+	f.BoolVarP(&verbose, "verbose", "v", false, "say what the lab does")
+	return cmd
+}
+
+func testCommand() *cobra.Command {
+	o := realtest.Options{}
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "test PATH...",
+		Short: "run PolicyTests with real connections between network namespaces",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			o.Out, o.Progress, o.Log = cmd.OutOrStdout(), cmd.ErrOrStderr(), logger(cmd.ErrOrStderr(), verbose)
+			return realtest.Files(cmd.Context(), paths, o)
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.Port, "port", 6444, "port of the API, on loopback")
+	f.BoolVarP(&verbose, "verbose", "v", false, "say what the lab does")
+	return cmd
+}
+
+func logger(to io.Writer, verbose bool) *slog.Logger {
+	if !verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(to, nil))
+}

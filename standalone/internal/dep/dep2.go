@@ -1,3 +1,0 @@
-package dep
-
-import _ "github.com/tierwall/tierwall/selector"

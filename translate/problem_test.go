@@ -1,0 +1,258 @@
+package translate_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/translate"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// fate is what becomes of a direction with a problem.
+type fate int
+
+const (
+	kept    fate = iota // the problem changes nothing, or not only a direction
+	denied              // the direction denies, whole
+	nowhere             // the policy selects nothing
+)
+
+// problemRow is one thing that a user can get wrong, and all that is said.
+type problemRow struct {
+	name, manifest      string
+	code, path, message string
+	hint                string
+	fate                fate
+}
+
+func ingress(rule string) string { return gnp("{ingress: [" + rule + "]}") }
+
+const (
+	denies   = "until then the policy denies everything in this direction; remove the field to go without"
+	misplace = "move it to the namespaceSelector of a rule's source or destination"
+	ports    = "rules with numeric port or port range must set protocol to TCP or UDP or SCTP"
+	noPorts  = "rules that specify ports must set protocol to TCP or UDP or SCTP"
+	cidr     = "write for instance 10.0.0.0/8 or 2001:db8::/32"
+	aPort    = `write a number from 1 to 65535, a range as "8000:8080" or a name`
+	aProto   = "write TCP, UDP, ICMP, ICMPv6, SCTP, UDPLite or a number from 1 to 255"
+)
+
+func problemRows() []problemRow {
+	in := "spec.ingress[0]"
+	return []problemRow{
+		{"an action that is none", ingress("{action: Reject}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
+		{"no action", ingress("{}"), "action-invalid", in + ".action", `"" is not an action`, "write Allow, Deny, Pass or Log", denied},
+		{"an IP version that is none", ingress("{action: Allow, ipVersion: 5}"), "ip-version-invalid", in + ".ipVersion", "5 is not an IP version", "write 4 or 6", denied},
+		{"a protocol word", ingress("{action: Allow, protocol: HTTP}"), "protocol-invalid", in + ".protocol", `protocol name invalid: "HTTP"`, aProto, denied},
+		{"protocol 0", ingress("{action: Allow, protocol: 0}"), "protocol-invalid", in + ".protocol", `protocol number invalid: "0"`, aProto, denied},
+		{"protocol 256", ingress("{action: Allow, notProtocol: 256}"), "protocol-invalid", in + ".notProtocol", `protocol number invalid: "256"`, aProto, denied},
+		{"ICMP for IPv6", ingress("{action: Allow, ipVersion: 6, protocol: ICMP}"), "protocol-family", in + ".ipVersion", "protocol ICMP requires ipVersion 4", "write ipVersion: 4 or leave it out", kept},
+		{"ICMP for IPv6, by number", ingress("{action: Allow, ipVersion: 6, protocol: 1}"), "protocol-family", in + ".ipVersion", "protocol ICMP requires ipVersion 4", "write ipVersion: 4 or leave it out", kept},
+		{"ICMPv6 for IPv4", ingress("{action: Allow, ipVersion: 4, notProtocol: ICMPv6}"), "protocol-family", in + ".ipVersion", "protocol ICMPv6 requires ipVersion 6", "write ipVersion: 6 or leave it out", kept},
+		{"ports without a protocol", ingress("{action: Allow, destination: {ports: [80]}}"), "port-protocol", in + ".destination.ports[0]", ports, "add protocol: TCP to the rule, or another that has ports", denied},
+		{"a range without a protocol", ingress(`{action: Allow, source: {notPorts: ["80:90"]}}`), "port-protocol", in + ".source.notPorts[0]", ports, "add protocol: TCP to the rule, or another that has ports", denied},
+		{"ports of a protocol without", ingress("{action: Allow, protocol: ICMP, destination: {ports: [80]}}"), "port-protocol", in + ".destination.ports[0]", noPorts, "ICMP has no ports", denied},
+		{"ports of UDPLite", ingress("{action: Allow, protocol: UDPLite, source: {ports: [80]}}"), "port-protocol", in + ".source.ports[0]", noPorts, "UDPLite has no ports", denied},
+		{"port 0", ingress("{action: Allow, protocol: TCP, destination: {ports: [0]}}"), "port-invalid", in + ".destination.ports[0]", `port range invalid, port number must be between 1 and 65535: "0"`, aPort, denied},
+		{"port 65536", ingress("{action: Allow, protocol: TCP, destination: {ports: [80, 65536]}}"), "port-invalid", in + ".destination.ports[1]", `port range invalid, port number must be between 1 and 65535: "65536"`, aPort, denied},
+		{"a range upside down", ingress(`{action: Allow, protocol: TCP, destination: {ports: ["90:80"]}}`), "port-invalid", in + ".destination.ports[0]", `port range invalid: "90:80"`, aPort, denied},
+		{"a net", ingress("{action: Allow, source: {nets: [10.0.0.0/8, 10.0.0.0/33]}}"), "net-syntax", in + ".source.nets[1]", `invalid CIDR: "10.0.0.0/33"`, cidr, denied},
+		{"a notNet", ingress("{action: Allow, destination: {notNets: [web]}}"), "net-syntax", in + ".destination.notNets[0]", `invalid CIDR: "web"`, cidr, denied},
+		{"a net that is not masked", ingress("{action: Allow, source: {nets: [10.0.0.7/8]}}"), "net-not-masked", in + ".source.nets[0]", `"10.0.0.7/8" has bits set behind its prefix length`, "write 10.0.0.0/8", denied},
+		{"a catch-all in notNets", ingress("{action: Deny, source: {notNets: [0.0.0.0/0]}}"), "net-catch-all", in + ".source.notNets[0]", "catch-all CIDR in negation creates logical contradiction (matches no traffic)", "remove it; the rule never matches", kept},
+		{"a catch-all of IPv6", ingress(`{action: Deny, destination: {notNets: ["::/0"]}}`), "net-catch-all", in + ".destination.notNets[0]", "catch-all CIDR in negation creates logical contradiction (matches no traffic)", "remove it; the rule never matches", kept},
+		{"both families", ingress(`{action: Allow, source: {nets: [10.0.0.0/8]}, destination: {notNets: ["2001:db8::/32"]}}`), "net-families", in, "rule contains both IPv4 and IPv6 CIDRs", "write one rule for each family", kept},
+		{"nets against ipVersion", ingress("{action: Allow, ipVersion: 6, source: {nets: [10.0.0.0/8]}}"), "net-families", in + ".ipVersion", "rule IP version doesn't match CIDR version", "the rule never matches", kept},
+		{"nets against ipVersion, the other way", ingress(`{action: Allow, ipVersion: 4, destination: {notNets: ["2001:db8::/32"]}}`), "net-families", in + ".ipVersion", "rule IP version doesn't match CIDR version", "the rule never matches", kept},
+		{"a rule's selector", ingress("{action: Allow, source: {selector: app = 'web'}}"), "selector-syntax", in + ".source.selector", `expected == or != at character 5, found "="`, "write == to compare, not =", denied},
+		{"a rule's notSelector", ingress("{action: Allow, destination: {notSelector: app == web}}"), "selector-syntax", in + ".destination.notSelector", `expected string at character 8, found "web"`, "write the value in quotes: 'web'", denied},
+		{"a rule's namespaceSelector", ingress("{action: Allow, source: {namespaceSelector: (all()}}"), "selector-syntax", in + ".source.namespaceSelector", "expected ) at character 7, found the end of the selector", "", denied},
+		{"a rule's account selector", ingress("{action: Allow, source: {serviceAccounts: {selector: has(}}}"), "selector-syntax", in + ".source.serviceAccounts.selector", "expected identifier at character 5, found the end of the selector", "", denied},
+		{"global() in a selector", ingress("{action: Allow, source: {selector: global()}}"), "selector-global", in + ".source.selector", "global() can only be used in an EntityRule namespaceSelector", misplace, denied},
+		{"global() in a notSelector", ingress("{action: Allow, source: {notSelector: global()}}"), "selector-global", in + ".source.notSelector", "global() can only be used in an EntityRule namespaceSelector", misplace, denied},
+		{"global() in an account selector", ingress("{action: Allow, source: {serviceAccounts: {selector: global()}}}"), "selector-global", in + ".source.serviceAccounts.selector", "global() can only be used in an EntityRule namespaceSelector", misplace, denied},
+		{"global() with company", ingress("{action: Allow, source: {namespaceSelector: global() || has(env)}}"), "selector-global", in + ".source.namespaceSelector", "global() cannot be combined with other selectors", "write global() alone, in a rule of its own", denied},
+		{"global() negated", ingress("{action: Allow, source: {namespaceSelector: '!global()'}}"), "selector-global", in + ".source.namespaceSelector", "global() cannot be combined with other selectors", "write global() alone, in a rule of its own", denied},
+		{"global() in what it applies to", gnp("{selector: global()}"), "selector-global", "spec.selector", "global() can only be used in an EntityRule namespaceSelector", misplace, nowhere},
+		{"what it applies to", np("{selector: app = 'web'}"), "selector-syntax", "spec.selector", `expected == or != at character 5, found "="`, "write == to compare, not =", nowhere},
+		{"a type", gnp("{types: [Inbound]}"), "types-invalid", "spec.types", `"Inbound" is not a type`, "write Ingress or Egress; until then the policy applies in both directions", kept},
+		{"a type twice", gnp("{types: [Ingress, Ingress]}"), "types-repeated", "spec.types", "'Ingress' type specified more than once", "remove the repetition", kept},
+		{"a Kubernetes type", knp("{podSelector: {}, policyTypes: [Inbound]}"), "types-invalid", "spec.policyTypes", `"Inbound" is not a type`, "write Ingress or Egress; until then the policy applies in both directions", kept},
+		{"a Kubernetes operator", knp("{podSelector: {matchExpressions: [{key: a, operator: Is}]}}"), "selector-operator", "spec.podSelector.matchExpressions[0].operator", `"Is" is not an operator`, "write In, NotIn, Exists or DoesNotExist", nowhere},
+		{"a Kubernetes operator of a peer", knp("{podSelector: {}, ingress: [{from: [{podSelector: {}}, {namespaceSelector: {matchExpressions: [{key: a, operator: Is}]}}]}]}"), "selector-operator", in + ".from[1].namespaceSelector.matchExpressions[0].operator", `"Is" is not an operator`, "write In, NotIn, Exists or DoesNotExist", denied},
+		{"a Kubernetes operator of a peer's pods", knp("{podSelector: {}, ingress: [{from: [{podSelector: {matchExpressions: [{key: a, operator: Is}]}}]}]}"), "selector-operator", in + ".from[0].podSelector.matchExpressions[0].operator", `"Is" is not an operator`, "write In, NotIn, Exists or DoesNotExist", denied},
+		{"a Kubernetes block", knp("{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: web}}]}]}"), "net-syntax", in + ".from[0].ipBlock.cidr", `invalid CIDR: "web"`, cidr, denied},
+		{"a Kubernetes exception", knp("{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [web]}}]}]}"), "net-syntax", in + ".from[0].ipBlock.except", `invalid CIDR: "web"`, cidr, denied},
+		{"a Kubernetes port", knp("{podSelector: {}, ingress: [{ports: [{port: 0}]}]}"), "port-invalid", in + ".ports[0]", "ports 0 to 0 are not a range of 1 to 65535", "the rule is not used until it is mended", kept},
+		{"a Kubernetes endPort alone", knp("{podSelector: {}, ingress: [{ports: [{endPort: 90}]}]}"), "port-invalid", in + ".ports[0].endPort", "endPort 90 has no port to begin at", "the rule is not used until it is mended", kept},
+		{"a Kubernetes protocol", knp("{podSelector: {}, ingress: [{ports: [{protocol: ICMP}]}]}"), "protocol-invalid", in + ".ports[0].protocol", `"ICMP" is not a protocol`, "write TCP, UDP or SCTP; the rule is not used until it is mended", kept},
+		{"a Kubernetes port by name", knp("{podSelector: {}, ingress: [{ports: [{port: http}]}]}"), "not-supported", in + ".ports[0].port", "named ports are not supported by this version", "write the number; until then the policy denies everything in this direction", denied},
+		{"a set's net", manifest("NetworkSet", "blue", "s", "{nets: [10.0.0.0/8, web]}"), "net-syntax", "spec.nets[1]", `"web" is neither a CIDR nor an address`, "write for instance 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32", kept},
+		{"a set's domain", manifest("GlobalNetworkSet", "", "s", "{allowedEgressDomains: ['*.example.com']}"), "not-supported", "spec.allowedEgressDomains[0]", "domains are not enforced by this version", "nothing is allowed because of the domain; the set's nets hold", kept},
+		{"a set's reserved label", "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: s, namespace: blue, labels: {projectcalico.org/namespace: red}}", "label-reserved", "metadata.labels", "projectcalico.org/namespace is not a valid label name", "remove the label; the namespace is the object's own", kept},
+		{"a host endpoint without a node", manifest("HostEndpoint", "", "h", "{interfaceName: eth0}"), "host-endpoint-node", "spec.node", "node must be specified", "name the node that the interface is on", kept},
+		{"a host endpoint that is nowhere", manifest("HostEndpoint", "", "h", "{node: n1}"), "host-endpoint-interface", "spec", "at least one of interfaceName or expectedIPs must be specified", `write interfaceName: "*" for all interfaces of the node`, kept},
+		{"an expected IP", manifest("HostEndpoint", "", "h", "{node: n1, expectedIPs: [10.0.0.1, 10.0.0.0/8]}"), "address-syntax", "spec.expectedIPs[1]", `"10.0.0.0/8" is not an address`, "write a single IPv4 or IPv6 address without a prefix length", kept},
+		{"a host endpoint's protocol", manifest("HostEndpoint", "", "h", "{node: n1, interfaceName: eth0, ports: [{name: a, protocol: ICMP, port: 1}]}"), "protocol-invalid", "spec.ports[0].protocol", "EndpointPort protocol does not support ports.", "use TCP, UDP or SCTP", kept},
+		{"a host endpoint's port", manifest("HostEndpoint", "", "h", "{node: n1, interfaceName: eth0, ports: [{name: a, protocol: TCP, port: 0}]}"), "port-invalid", "spec.ports[0].port", "port 0 is not between 1 and 65535", "", kept},
+		{"a built-in tier's order", manifest("Tier", "", "default", "{order: 5}"), "tier-builtin", "spec.order", "default tier order must be 1000000", "the built-in order holds; remove the field or write that number", kept},
+		{"a built-in tier's action", manifest("Tier", "", "kube-admin", "{order: 1000, defaultAction: Deny}"), "tier-builtin", "spec.defaultAction", "The 'kube-admin' tier must have default action 'Pass'", "the built-in action holds", kept},
+		{"the default tier's action", manifest("Tier", "", "default", "{order: 1000000, defaultAction: Pass}"), "tier-builtin", "spec.defaultAction", "The 'default' tier must have default action 'Deny'", "the built-in action holds", kept},
+		{"ICMP types", ingress("{action: Allow, protocol: ICMP, icmp: {type: 8}}"), "not-supported", in + ".icmp", "ICMP types and codes are not supported by this version", denies, denied},
+		{"ICMP types negated", ingress("{action: Allow, protocol: ICMP, notICMP: {type: 8}}"), "not-supported", in + ".notICMP", "ICMP types and codes are not supported by this version", denies, denied},
+		{"HTTP", ingress("{action: Allow, http: {methods: [GET]}}"), "not-supported", in + ".http", "HTTP rules are not supported by this version", denies, denied},
+		{"services", ingress("{action: Allow, source: {services: {name: s, namespace: blue}}}"), "not-supported", in + ".source.services", "services are not supported by this version", denies, denied},
+		{"services of a destination", ingress("{action: Allow, destination: {services: {name: s, namespace: blue}}}"), "not-supported", in + ".destination.services", "services are not supported by this version", denies, denied},
+		{"domains", gnp("{egress: [{action: Allow, destination: {domains: [example.com]}}]}"), "not-supported", "spec.egress[0].destination.domains", "domains are not supported by this version", denies, denied},
+		{"named ports", ingress("{action: Allow, protocol: TCP, destination: {ports: [80, http]}}"), "not-supported", in + ".destination.ports[1]", "named ports are not supported by this version", denies, denied},
+		{"named notPorts", ingress("{action: Allow, protocol: TCP, source: {notPorts: [http]}}"), "not-supported", in + ".source.notPorts[0]", "named ports are not supported by this version", denies, denied},
+		{"named ports without a protocol", ingress("{action: Allow, destination: {ports: [http]}}"), "not-supported", in + ".destination.ports[0]", "named ports are not supported by this version", denies, denied},
+		{"preDNAT", gnp("{preDNAT: true, applyOnForward: true}"), "not-supported", "spec.preDNAT", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
+		{"doNotTrack", gnp("{doNotTrack: true, applyOnForward: true}"), "not-supported", "spec.doNotTrack", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
+		{"applyOnForward", gnp("{applyOnForward: true}"), "not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed by this version", "the policy holds for pods and for traffic of the host itself", kept},
+		{"a staged policy", manifest("StagedNetworkPolicy", "blue", "p", "{}"), "not-supported", "", "staged policies are not evaluated by this version", "the policy has no effect, as is meant; its pending verdicts cannot be shown", kept},
+		{"a staged global policy", manifest("StagedGlobalNetworkPolicy", "", "p", "{}"), "not-supported", "", "staged policies are not evaluated by this version", "the policy has no effect, as is meant; its pending verdicts cannot be shown", kept},
+		{"a staged Kubernetes policy", manifest("StagedKubernetesNetworkPolicy", "blue", "p", "{}"), "not-supported", "", "staged policies are not evaluated by this version", "the policy has no effect, as is meant; its pending verdicts cannot be shown", kept},
+		{"a profile's rule", manifest("Profile", "", "prof", "{ingress: [{action: Reject}]}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
+	}
+}
+
+// TestProblems: each mistake is reported once, where it is, with what to do,
+// and has the effect that it says.
+func TestProblems(t *testing.T) {
+	for _, row := range problemRows() {
+		t.Run(row.name, func(t *testing.T) {
+			o := read(t, row.manifest)[0]
+			object, got := translate.Object(o)
+			if len(got) != 1 {
+				t.Fatalf("%d problems: %v", len(got), got)
+			}
+			if !strings.HasSuffix(got[0].Object, "/"+o.GetNamespace()+"/"+o.GetName()) {
+				t.Errorf("it is about %q", got[0].Object)
+			}
+			want := model.Problem{Code: row.code, Path: row.path, Message: row.message, Hint: row.hint, Object: got[0].Object, Offset: got[0].Offset}
+			if diff := cmp.Diff(want, got[0]); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if got := fateOf(object); got != row.fate {
+				t.Errorf("fate %d, want %d", got, row.fate)
+			}
+		})
+	}
+}
+
+func fateOf(o model.Object) fate {
+	var none [2]bool
+	switch o := o.(type) {
+	case *model.Policy:
+		switch {
+		case o.Selector == nil:
+			return nowhere
+		case o.Invalid != none:
+			return denied
+		}
+	case *model.Profile:
+		if o.Invalid != none {
+			return denied
+		}
+	}
+	return kept
+}
+
+// TestEveryCodeHasACase reads the codes out of the source, so that none is
+// added without a row above or a case of Check.
+func TestEveryCodeHasACase(t *testing.T) {
+	tried := map[string]bool{"tier-missing": true, "profile-missing": true, "address-shared": true} // TestCheck
+	for _, row := range problemRows() {
+		tried[row.code] = true
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`(?:problemf\(|Code: )"([a-z-]+)"`)
+	found := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range code.FindAllSubmatch(text, -1) {
+			found++
+			if !tried[string(m[1])] {
+				t.Errorf("%s: code %q has no case in problemRows", name, m[1])
+			}
+		}
+	}
+	if found < len(tried) {
+		t.Errorf("only %d codes found in the source, and %d tried", found, len(tried))
+	}
+}
+
+// TestSyntaxOffset: for texts with a grammar the place in the text is told.
+func TestSyntaxOffset(t *testing.T) {
+	_, got := translate.Object(read(t, gnp("{selector: app = 'web'}"))[0])
+	if len(got) != 1 || got[0].Offset != 4 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAllProblems: one problem does not hide the others.
+func TestAllProblems(t *testing.T) {
+	_, got := translate.Object(read(t, gnp(`
+  selector: "("
+  types: [Ingress, Egress, Egress]
+  applyOnForward: true
+  ingress:
+  - {action: Reject, protocol: HTTP, source: {nets: [a, b], selector: "("}}
+  - {action: Allow}
+  egress:
+  - {action: Allow, destination: {services: {name: s}, ports: [http]}}`))[0])
+	var places []string
+	for _, p := range got {
+		places = append(places, p.Code+" "+p.Path)
+	}
+	want := []string{
+		"types-repeated spec.types", "selector-syntax spec.selector", "not-supported spec.applyOnForward",
+		"action-invalid spec.ingress[0].action", "protocol-invalid spec.ingress[0].protocol",
+		"net-syntax spec.ingress[0].source.nets[0]", "net-syntax spec.ingress[0].source.nets[1]", "selector-syntax spec.ingress[0].source.selector",
+		"not-supported spec.egress[0].destination.services", "not-supported spec.egress[0].destination.ports[0]",
+	}
+	if diff := cmp.Diff(want, places); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestOnlyThatDirection: a rule that cannot be read closes its own direction,
+// whole, and leaves the other alone.
+func TestOnlyThatDirection(t *testing.T) {
+	for _, row := range []struct {
+		spec string
+		want [2]bool
+	}{
+		{"{ingress: [{action: Allow}, {action: Reject}], egress: [{action: Allow}]}", [2]bool{true, false}},
+		{"{ingress: [{action: Allow}], egress: [{action: Reject}]}", [2]bool{false, true}},
+		{"{ingress: [{action: Allow}], egress: [{action: Allow}]}", [2]bool{}},
+		{"{types: [Ingress], ingress: [{action: Allow}], egress: [{action: Reject}]}", [2]bool{false, true}},
+	} {
+		for _, text := range []string{np(row.spec), gnp(row.spec)} {
+			object, _ := translate.Object(read(t, text)[0])
+			p := object.(*model.Policy)
+			if p.Invalid != row.want {
+				t.Errorf("%s: %v, want %v", row.spec, p.Invalid, row.want)
+			}
+			if len(p.Rules[verdict.Egress]) != 1 {
+				t.Errorf("%s: %d egress rules: what was written is to be seen", row.spec, len(p.Rules[verdict.Egress]))
+			}
+		}
+	}
+}
