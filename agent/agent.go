@@ -45,9 +45,9 @@ type agent struct {
 	// asking wait to be told what is enforced.
 	asking []chan<- Applied
 	// dirty says that not all that was taken in is in the kernel.
-	dirty    bool
-	began    time.Time
-	applied  int
+	dirty   bool
+	began   time.Time
+	applied int
 }
 
 // retryAfter is how long the agent waits before it tries a failed change of

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -56,6 +57,7 @@ func sources(config *rest.Config) ([]source, error) {
 		{"nodes", v1, &corev1.Node{}},
 		{"pods", v1, &corev1.Pod{}},
 		{"networkpolicies", core.NetworkingV1().RESTClient(), &networkingv1.NetworkPolicy{}},
+		{"endpointslices", core.DiscoveryV1().RESTClient(), &discoveryv1.EndpointSlice{}},
 		{"tiers", policies, &v3.Tier{}},
 		{"networkpolicies", policies, &v3.NetworkPolicy{}},
 		{"globalnetworkpolicies", policies, &v3.GlobalNetworkPolicy{}},

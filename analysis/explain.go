@@ -151,7 +151,7 @@ func (s *Side) Because() string {
 	case verdict.ByRule:
 		return fmt.Sprintf("rule %d of %s in tier %s", *s.Rule, s.Policy, s.Tier)
 	case verdict.ByTierDefault:
-		return fmt.Sprintf("the end of tier %s: policies apply and no rule of theirs matched", s.Tier)
+		return fmt.Sprintf("the end of tier %s: policies apply there, and none decided", s.Tier)
 	case verdict.NoPolicyApplies:
 		return "no policy applies"
 	case verdict.ByProfile:

@@ -14,10 +14,7 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var in input
-	var out output
-	var q analysis.Query
-	var port string
+	var e explainer
 	cmd := &cobra.Command{
 		Use:   "explain --from A --to B [--port P]",
 		Short: "the verdict for one new connection, and the whole way to it",
@@ -31,42 +28,52 @@ func explainCommand() *cobra.Command {
 		Example: "  tierwall explain -f policies/ --from blue/fe-1 --to red/be-1 --port tcp/8080\n" +
 			"  tierwall explain --from 192.0.2.7 --to hep:node-1-eth0 --port 22 -o json",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			if q.From == "" || q.To == "" {
-				return usagef("name both ends, with --from and --to")
-			}
-			var err error
-			if q.Port, err = analysis.ParsePort(port); err != nil {
-				return usageError{err}
-			}
-			state, err := in.state(cmd)
-			if err != nil {
-				return err
-			}
-			x, err := analysis.Explain(state, compile.Compile(state, compile.Options{}), q)
-			if err != nil {
-				return err
-			}
-			if done, err := out.value(cmd.OutOrStdout(), x); err != nil {
-				return err
-			} else if !done {
-				showExplanation(cmd.OutOrStdout(), x, port == "")
-			}
-			if x.Verdict != verdict.Allow.String() {
-				return no
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cmd) },
 	}
-	in.flags(cmd)
-	out.flags(cmd, false)
-	cmd.Flags().StringVar(&q.From, "from", "", "where the connection comes from")
-	cmd.Flags().StringVar(&q.To, "to", "", "where it goes")
-	cmd.Flags().StringVar(&port, "port", "", "what it is to, for instance tcp/80 (the default), udp/53, icmp")
+	e.in.flags(cmd)
+	e.out.flags(cmd, false)
+	cmd.Flags().StringVar(&e.query.From, "from", "", "where the connection comes from")
+	cmd.Flags().StringVar(&e.query.To, "to", "", "where it goes")
+	cmd.Flags().StringVar(&e.port, "port", "", "what it is to, for instance tcp/80 (the default), udp/53, icmp")
 	return cmd
+}
+
+// explainer is one call of explain.
+type explainer struct {
+	in    input
+	out   output
+	query analysis.Query
+	port  string
+}
+
+func (e *explainer) run(cmd *cobra.Command) error {
+	if err := e.out.check(); err != nil {
+		return err
+	}
+	if e.query.From == "" || e.query.To == "" {
+		return usagef("name both ends, with --from and --to")
+	}
+	var err error
+	if e.query.Port, err = analysis.ParsePort(e.port); err != nil {
+		return usageError{err}
+	}
+	state, err := e.in.state(cmd)
+	if err != nil {
+		return err
+	}
+	x, err := analysis.Explain(state, compile.Compile(state, compile.Options{}), e.query)
+	if err != nil {
+		return err
+	}
+	if done, err := e.out.value(cmd.OutOrStdout(), x); err != nil {
+		return err
+	} else if !done {
+		showExplanation(cmd.OutOrStdout(), x, e.port == "")
+	}
+	if x.Verdict != verdict.Allow.String() {
+		return no
+	}
+	return nil
 }
 
 // showExplanation draws the two sides of a connection.
@@ -116,6 +123,8 @@ func showVisits(w io.Writer, p painter, s *analysis.Side) {
 			tier, policy = v.Tier, ""
 			if tier != "" {
 				fmt.Fprintf(w, "  │ tier %s\n", p.bold(tier))
+			} else {
+				fmt.Fprintln(w, "  │ after the tiers")
 			}
 		}
 		if v.EndOfTier() {

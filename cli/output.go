@@ -39,15 +39,15 @@ func (o *output) check() error {
 
 // value writes a value as JSON or YAML. It reports false for other formats.
 func (o *output) value(w io.Writer, v any) (bool, error) {
-	data, err := json.MarshalIndent(v, "", "  ")
-	switch {
-	case err != nil:
-		return true, err
-	case o.format == "json":
-		_, err = fmt.Fprintf(w, "%s\n", data)
-		return true, err
-	case o.format == "yaml":
-		if data, err = yaml.JSONToYAML(data); err == nil {
+	switch o.format {
+	case "json":
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return true, e.Encode(v)
+	case "yaml":
+		data, err := yaml.Marshal(v)
+		if err == nil {
 			_, err = w.Write(data)
 		}
 		return true, err

@@ -35,7 +35,6 @@ func New(name string, s Streams) *cobra.Command {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
-		Args:              cobra.NoArgs,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		Version:           version(),
@@ -66,7 +65,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	case errors.As(err, &a):
 		return int(a)
 	}
-	fmt.Fprintln(root.ErrOrStderr(), "error:", err)
+	fmt.Fprintln(root.ErrOrStderr(), "error:", strings.TrimSpace(err.Error()))
 	var u usageError
 	if errors.As(err, &u) || isUsage(err) {
 		fmt.Fprintf(root.ErrOrStderr(), "see %s --help\n", cmd.CommandPath())

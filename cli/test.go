@@ -143,17 +143,15 @@ func showResult(w io.Writer, p painter, r *policytest.Result, width int, verbose
 	case r.Count() == 0:
 		state, note = p.bad("FAIL"), "nothing is checked: write checks or selects"
 	case !r.Pass():
-		state, note = p.bad("FAIL"), fmt.Sprintf("%d of %s", r.Failed(), note)
+		state, note = p.bad("FAIL"), fmt.Sprintf("%d of %s failed", r.Failed(), note)
 	}
 	if n := len(r.Test.Problems); n > 0 && !verbose {
 		note += p.faint(fmt.Sprintf(" (%s in its objects, -v shows them)", count(n, "problem")))
 	}
-	fmt.Fprintf(w, "%s  %-*s  %s  %s\n", state, width, r.Name, p.faint(filepath.Base(r.File)), note)
-	if verbose || !r.Pass() {
+	fmt.Fprintf(w, "%s  %-*s  %s: %s\n", state, width, r.Name, p.faint(filepath.Base(r.File)), note)
+	if verbose {
 		for _, problem := range r.Test.Problems {
-			if verbose {
-				fmt.Fprintf(w, "      problem %s\n", problem)
-			}
+			fmt.Fprintf(w, "      problem %s\n", problem)
 		}
 	}
 	for _, o := range slices.Concat(r.Checks, r.Selects) {

@@ -74,18 +74,12 @@ func (w *writer) set(id table.SetID) int {
 		return n
 	}
 	fmt.Fprintf(&w.below, "set %d %s %s %v default %d, %d", n, s.Kind, s.Direction, s.Policies, w.row(s.Default[0]), w.row(s.Default[1]))
-	type entry struct{ class, row int }
-	var entries []entry
-	for _, class := range slices.Sorted(maps.Keys(s.Rows)) { // any order that does not depend on the numbers given here
-		entries = append(entries, entry{w.class(class), 0})
-	}
 	byNumber := map[int]table.RowID{}
 	for class, row := range s.Rows {
-		byNumber[w.class(class)] = row
+		byNumber[w.class(class)] = row // every class has its number from an address
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return a.class - b.class })
-	for _, e := range entries {
-		fmt.Fprintf(&w.below, "; class %d row %d", e.class, w.row(byNumber[e.class]))
+	for _, class := range slices.Sorted(maps.Keys(byNumber)) {
+		fmt.Fprintf(&w.below, "; class %d row %d", class, w.row(byNumber[class]))
 	}
 	w.below.WriteString("\n")
 	return n

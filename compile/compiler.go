@@ -111,6 +111,8 @@ func (c *Compiler) lookup(k model.Key) model.Object {
 		return object(s.Policies[verdict.PolicyID{Kind: k.PolicyKind, Namespace: k.Namespace, Name: k.Name}])
 	case model.KindProfile:
 		return object(s.Profiles[k.Name])
+	case model.KindEndpointSlice:
+		return object(s.EndpointSlices[k])
 	}
 	return nil
 }

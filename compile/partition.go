@@ -12,10 +12,14 @@ import (
 )
 
 // atom is one condition on an address that rules can ask for: to be in a list
-// of networks, or to be one of those that a selector stands for.
+// of networks, to be one of those that a selector stands for, or to be one of
+// those that have a port or serve a service.
 type atom struct {
 	nets     []netip.Prefix
 	selector *selector.Selector
+	// name is set for the third sort: what the addresses have in common.
+	name  string
+	addrs []netip.Addr
 }
 
 // atoms are the conditions of all rules in force.
@@ -67,7 +71,10 @@ func (a *atoms) id(x atom) uint32 {
 }
 
 func (x atom) key() string {
-	if x.selector != nil {
+	switch {
+	case x.name != "":
+		return x.name
+	case x.selector != nil:
 		return "selector " + x.selector.String()
 	}
 	words := make([]string, len(x.nets))
@@ -166,6 +173,10 @@ func (a *atoms) marks(d *directory) []mark {
 		nets := x.nets
 		if x.selector != nil {
 			nets = d.members(x.selector)
+		}
+		for _, addr := range x.addrs {
+			p := netip.PrefixFrom(addr, addr.BitLen())
+			byPrefix[p] = append(byPrefix[p], id)
 		}
 		for _, n := range nets {
 			byPrefix[n.Masked()] = append(byPrefix[n.Masked()], id)

@@ -12,8 +12,9 @@ import (
 func netsOf(t *rapid.T) []netip.Prefix {
 	v4 := rapid.SampledFrom([][4]byte{{10, 0, 0, 0}, {10, 0, 1, 0}, {0, 0, 0, 0}, {255, 255, 255, 0}})
 	v6 := rapid.SampledFrom([]string{"fd00::", "fd00::100", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00"})
+	lows := rapid.SampledFrom([]byte{0, 1, 2, 3, 4, 7, 8, 15, 16, 127, 128, 129, 253, 254, 255})
 	one := rapid.Custom(func(t *rapid.T) netip.Prefix {
-		low := byte(rapid.IntRange(0, 255).Draw(t, "low"))
+		low := lows.Draw(t, "low")
 		if rapid.Bool().Draw(t, "IPv4") {
 			b := v4.Draw(t, "base")
 			b[3] = low
@@ -45,28 +46,64 @@ func edges(all []netip.Prefix) []netip.Addr {
 // TestPartition holds the sweep against asking every network about every edge.
 func TestPartition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := newAtoms(newInterner())
-		var all []netip.Prefix
+		var atoms [][]netip.Prefix
 		for range rapid.IntRange(1, 5).Draw(t, "atoms") {
-			nets := netsOf(t)
-			a.id(atom{nets: nets})
-			all = append(all, nets...)
+			atoms = append(atoms, netsOf(t))
 		}
-		p := a.partition(nil)
-		apart(t, "hosts", p.hosts)
-		apart(t, "nets", p.nets)
-		whole := p.whole()
-		covers(t, whole)
-		for _, at := range edges(all) {
-			want := a.brute(at)
-			if got := p.find(at); !slices.Equal(got, want) {
-				t.Fatalf("%s is in the atoms %v, want %v", at, got, want)
-			}
-			if got := in(whole, at); !slices.Equal(got, want) {
-				t.Fatalf("%s is in the atoms %v of the whole, want %v", at, got, want)
-			}
-		}
+		checkPartition(t, atoms)
 	})
+}
+
+// TestPartitionOfNests is TestPartition for the ways in which networks lie in
+// each other that a sweep can get wrong.
+func TestPartitionOfNests(t *testing.T) {
+	for _, texts := range [][]string{
+		{"10.0.0.0/24", "10.0.0.0/32"},
+		{"10.0.0.0/24", "10.0.0.255/32"},
+		{"10.0.0.0/24", "10.0.0.0/25"},
+		{"10.0.0.0/24", "10.0.0.128/25"},
+		{"10.0.0.0/24", "10.0.0.0/25", "10.0.0.128/25"},
+		{"10.0.0.0/24", "10.0.0.4/30", "10.0.0.12/30"},
+		{"10.0.0.0/24", "10.0.0.4/30", "10.0.0.8/30"},
+		{"10.0.0.0/24", "10.0.0.0/25", "10.0.0.0/26", "10.0.0.63/32", "10.0.0.64/32"},
+		{"10.0.0.0/24", "10.0.1.0/24", "10.0.0.0/23"},
+		{"10.0.0.0/31", "10.0.0.0/32", "10.0.0.1/32"},
+		{"0.0.0.0/0", "255.255.255.255/32", "0.0.0.0/32"},
+		{"0.0.0.0/0", "128.0.0.0/1", "255.0.0.0/8"},
+		{"0.0.0.0/0", "::/0"},
+		{"255.255.255.254/31", "::/127"},
+		{"::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", "8000::/1"},
+	} {
+		var all []netip.Prefix
+		var atoms [][]netip.Prefix
+		for _, text := range texts {
+			n := netip.MustParsePrefix(text)
+			atoms, all = append(atoms, []netip.Prefix{n}), append(all, n)
+		}
+		checkPartition(t, atoms)
+		checkPartition(t, append(atoms, all))
+	}
+}
+
+func checkPartition(t rapid.TB, nets [][]netip.Prefix) {
+	a := newAtoms(newInterner())
+	for _, list := range nets {
+		a.id(atom{nets: list})
+	}
+	p := a.partition(nil)
+	apart(t, "hosts", p.hosts)
+	apart(t, "nets", p.nets)
+	whole := p.whole()
+	covers(t, whole)
+	for _, at := range edges(slices.Concat(nets...)) {
+		want := a.brute(at)
+		if got := p.find(at); !slices.Equal(got, want) {
+			t.Fatalf("%v: %s is in the atoms %v, want %v", nets, at, got, want)
+		}
+		if got := in(whole, at); !slices.Equal(got, want) {
+			t.Fatalf("%v: %s is in the atoms %v of the whole, want %v", nets, at, got, want)
+		}
+	}
 }
 
 // brute returns the ids of the atoms that contain the address, sorted.
@@ -102,7 +139,7 @@ func in(regions []region, at netip.Addr) []uint32 {
 
 // apart checks that regions are sorted, disjoint, of one family each and of
 // some atom.
-func apart(t *rapid.T, what string, regions []region) {
+func apart(t rapid.TB, what string, regions []region) {
 	for i, r := range regions {
 		if r.to.Less(r.from) || r.from.Is4() != r.to.Is4() || len(r.atoms) == 0 || !slices.IsSorted(r.atoms) {
 			t.Fatalf("%s: %v", what, r)
@@ -114,7 +151,7 @@ func apart(t *rapid.T, what string, regions []region) {
 }
 
 // covers checks that regions cover both families, without gap or overlap.
-func covers(t *rapid.T, regions []region) {
+func covers(t rapid.TB, regions []region) {
 	next := netip.IPv4Unspecified()
 	for i, r := range regions {
 		if r.from != next || r.to.Less(r.from) {

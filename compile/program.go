@@ -42,6 +42,11 @@ type op struct {
 	rule    *model.Rule
 	remote  *model.Peer
 	address addressTest
+	// src and dst are what the rule asks of ports.
+	src, dst portTest
+	// service are the ports of a destination service, each with the atom of
+	// the addresses that have it; only meaningful if the rule names one.
+	service []knownPort
 }
 
 // applied is what applies to all endpoints with the same labels.
@@ -84,17 +89,21 @@ func (b *build) localSpans(e *model.Endpoint, a *applied, d verdict.Direction) [
 		return spans
 	}
 	local := newAtoms(newInterner())
+	ask := func(rules []model.Rule) {
+		for i := range rules {
+			p := localPeer(&rules[i], d)
+			local.test(p)
+			b.addressedPorts(local, p, p.NamedPorts)
+			b.addressedPorts(local, p, p.NotNamedPorts)
+		}
+	}
 	for _, t := range a.tiers[d] {
 		for _, p := range t.Policies {
-			for i := range p.Rules[d] {
-				local.test(localPeer(&p.Rules[d][i], d))
-			}
+			ask(p.Rules[d])
 		}
 	}
 	for _, p := range a.profiles {
-		for i := range p.Rules[d] {
-			local.test(localPeer(&p.Rules[d][i], d))
-		}
+		ask(p.Rules[d])
 	}
 	for _, r := range local.partition(b.directory).whole() {
 		spans = append(spans, table.Span{From: r.from, To: r.to})
@@ -186,7 +195,7 @@ func (b *build) program(e *model.Endpoint, a *applied, d verdict.Direction, loca
 		return b.programWith(id)
 	}
 	p.set = &table.Set{ID: id, Direction: d, Kind: e.ID.Kind, Policies: policyIDs(a.tiers[d]), Rows: map[table.ClassID]table.RowID{}}
-	p.compileTests(b.atoms)
+	p.compileTests(b, d)
 	b.out.Sets[id] = p.set
 	b.programs = append(b.programs, p)
 	return p
@@ -257,11 +266,38 @@ func (m *maker) ops(rules []model.Rule, invalid bool, step verdict.Step, reason 
 			}
 			m.note("local", strconv.Itoa(i))
 		}
+		if r.HTTP && !m.build.state.Settings.HTTPAsL4 {
+			continue
+		}
 		s := step
 		s.Rule, s.Action = r.Index, r.Action
-		ops = append(ops, op{action: r.Action, step: &s, reason: reason, rule: r, remote: remotePeer(r, m.direction)})
+		o := op{action: r.Action, step: &s, reason: reason, rule: r, remote: remotePeer(r, m.direction)}
+		m.localPorts(&o)
+		ops = append(ops, o)
 	}
 	return ops
+}
+
+// localPorts resolves the names of ports of the endpoint's own side.
+func (m *maker) localPorts(o *op) {
+	local, test := localPeer(o.rule, m.direction), &o.dst
+	if m.direction == verdict.Egress {
+		test = &o.src
+	}
+	test.named = m.ownPorts(local, local.NamedPorts)
+	test.notNamed = m.ownPorts(local, local.NotNamedPorts)
+}
+
+// ownPorts are the ports that the endpoint itself has by the names.
+func (m *maker) ownPorts(p *model.Peer, names []string) []knownPort {
+	var out []knownPort
+	for _, port := range m.build.directory.namedPorts(p.Selector, names) {
+		if slices.Contains(port.addrs, m.local) {
+			out = append(out, knownPort{ServicePort: port.ServicePort})
+			m.note("port", verdict.ProtocolName(port.Protocol), strconv.Itoa(int(port.Port)))
+		}
+	}
+	return out
 }
 
 // failsafe makes rules of the failsafe ports.

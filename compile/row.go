@@ -32,18 +32,26 @@ type rowCell struct {
 }
 
 // compileTests turns the rules' questions about peers into tests of atoms.
-func (p *program) compileTests(a *atoms) {
+func (p *program) compileTests(b *build, d verdict.Direction) {
 	for i := range p.stages {
 		for j := range p.stages[i].ops {
 			o := &p.stages[i].ops[j]
-			o.address = a.test(o.remote)
+			o.address = b.atoms.test(o.remote)
 			switch o.rule.IPVersion {
 			case 4:
 				o.address.never[1] = true
 			case 6:
 				o.address.never[0] = true
 			}
+			o.compilePorts(b, d)
 			p.atoms = append(append(p.atoms, o.address.require...), o.address.exclude...)
+			for _, list := range [][]knownPort{o.src.named, o.src.notNamed, o.dst.named, o.dst.notNamed, o.service} {
+				for _, port := range list {
+					if port.atom != 0 {
+						p.atoms = append(p.atoms, port.atom)
+					}
+				}
+			}
 		}
 	}
 	slices.Sort(p.atoms)
@@ -129,7 +137,7 @@ func (b *build) finish(id table.RowID, r *row) *table.Row {
 // walk decides every protocol and port for one class. Only the rules whose
 // address test it passes are left.
 func (b *build) walk(p *program, family int, in []uint32) *row {
-	w := &rowWalk{build: b, program: p, stages: make([][]*op, len(p.stages))}
+	w := &rowWalk{build: b, program: p, atoms: in, stages: make([][]*op, len(p.stages))}
 	var named []uint8
 	for i := range p.stages {
 		for j := range p.stages[i].ops {
@@ -138,14 +146,7 @@ func (b *build) walk(p *program, family int, in []uint32) *row {
 				continue
 			}
 			w.stages[i] = append(w.stages[i], o)
-			for _, n := range []*uint8{o.rule.Protocol, o.rule.NotProtocol} {
-				if n != nil {
-					named = append(named, *n)
-				}
-			}
-			if o.rule.Protocol == nil && asksPorts(o.rule) {
-				named = append(named, verdict.TCP, verdict.UDP, verdict.SCTP)
-			}
+			named = append(named, o.protocols()...)
 		}
 	}
 	r := &row{other: w.protocol(nil)[0].cells[0].decision}
@@ -160,14 +161,11 @@ func (b *build) walk(p *program, family int, in []uint32) *row {
 	return r
 }
 
-func asksPorts(r *model.Rule) bool {
-	return r.Source.Ports != nil || r.Source.NotPorts != nil || r.Destination.Ports != nil || r.Destination.NotPorts != nil
-}
-
 // rowWalk is the walk over the rules that are left for one class.
 type rowWalk struct {
 	build   *build
 	program *program
+	atoms   []uint32
 	stages  [][]*op
 	decided []box
 }
@@ -204,12 +202,13 @@ func (w *rowWalk) protocol(number *uint8) []rowBand {
 func (w *rowWalk) stage(st *stage, ops []*op, left []box, number *uint8) []box {
 	var passed []box
 	for _, o := range ops {
-		if !protocolMatches(o.rule, number) {
+		src, dst, ok := o.ports(number, w.atoms)
+		if !ok {
 			continue
 		}
 		var rest []box
 		for _, x := range left {
-			hits, misses := split(x, o.rule, number)
+			hits, misses := split(x, src, dst)
 			rest = append(rest, misses...)
 			for _, hit := range hits {
 				if o.step != nil {
@@ -251,72 +250,6 @@ func (w *rowWalk) decide(x box, allow bool, reason verdict.Reason) {
 	}
 	x.decision, _ = w.build.compiler.ids.decision(t)
 	w.decided = append(w.decided, x)
-}
-
-func protocolMatches(r *model.Rule, number *uint8) bool {
-	if number == nil { // a protocol that no rule names
-		return r.Protocol == nil && !asksPorts(r)
-	}
-	return (r.Protocol == nil || *r.Protocol == *number) && (r.NotProtocol == nil || *r.NotProtocol != *number)
-}
-
-// split divides a box into what the rule's ports match and the rest.
-func split(x box, r *model.Rule, number *uint8) (hits, misses []box) {
-	if !asksPorts(r) {
-		return []box{x}, nil
-	}
-	if !verdict.HasPorts(*number) {
-		return nil, []box{x}
-	}
-	srcIn, srcOut := clip(x.src, r.Source.Ports, r.Source.NotPorts)
-	dstIn, dstOut := clip(x.dst, r.Destination.Ports, r.Destination.NotPorts)
-	for _, s := range srcOut {
-		misses = append(misses, box{src: s, dst: x.dst, way: x.way})
-	}
-	for _, s := range srcIn {
-		for _, d := range dstOut {
-			misses = append(misses, box{src: s, dst: d, way: x.way})
-		}
-		for _, d := range dstIn {
-			hits = append(hits, box{src: s, dst: d, way: x.way})
-		}
-	}
-	return hits, misses
-}
-
-// clip divides a range into the parts that are in ports and not in notPorts,
-// and the others. nil ports means all.
-func clip(within model.PortRange, ports, notPorts []model.PortRange) (in, out []model.PortRange) {
-	edges := []int{int(within.From), int(within.To) + 1}
-	for _, list := range [][]model.PortRange{ports, notPorts} {
-		for _, p := range list {
-			edges = append(edges, int(p.From), int(p.To)+1)
-		}
-	}
-	slices.Sort(edges)
-	edges = slices.Compact(edges)
-	contains := func(list []model.PortRange, port int) bool {
-		return slices.ContainsFunc(list, func(p model.PortRange) bool { return int(p.From) <= port && port <= int(p.To) })
-	}
-	add := func(to *[]model.PortRange, from, until int) {
-		if n := len(*to); n > 0 && int((*to)[n-1].To) == from-1 {
-			(*to)[n-1].To = uint16(until)
-			return
-		}
-		*to = append(*to, model.PortRange{From: uint16(from), To: uint16(until)})
-	}
-	for i := 0; i+1 < len(edges); i++ {
-		from, until := edges[i], edges[i+1]-1
-		if from < int(within.From) || until > int(within.To) {
-			continue
-		}
-		if (ports == nil || contains(ports, from)) && !contains(notPorts, from) {
-			add(&in, from, until)
-		} else {
-			add(&out, from, until)
-		}
-	}
-	return in, out
 }
 
 // bands puts decided boxes, which cover all pairs of ports once, into the one

@@ -159,41 +159,92 @@ func TestReplicasShare(t *testing.T) {
 	}
 }
 
-// TestShape: what Tables, Set and Row promise of their form holds on random
-// worlds.
+// TestTierOtherwise: a tier that ends otherwise makes other sets of those that
+// its policies apply to.
+func TestTierOtherwise(t *testing.T) {
+	c := compile.New(compile.Options{})
+	p := policy("p", "app == 'a'")
+	p.Tier = "sec"
+	c.Apply(model.Put(&model.Tier{Name: "sec"}), model.Put(pod("blue", "a", "10.0.0.1")), model.Put(p))
+	d := c.Apply(model.Put(&model.Tier{Name: "sec", Pass: true}))
+	if len(d.Endpoints) != 1 || len(d.NewSets) != 1 || len(d.OldSets) != 1 || len(d.Entries) != 0 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestShape: what Tables, Endpoint, Set and Row promise of their form holds on
+// random worlds.
 func TestShape(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		x := compile.Compile(modeltest.New(rapid.Uint64().Draw(t, "seed")).State(), compile.Options{})
-		for i, n := range x.Nets {
-			if n.To.Less(n.From) || n.From.Is4() != n.To.Is4() || i > 0 && n.From.Compare(x.Nets[i-1].To) <= 0 {
-				t.Fatalf("nets %v", x.Nets)
-			}
-			if i > 0 && n.Class == x.Nets[i-1].Class && x.Nets[i-1].To.Next() == n.From {
-				t.Fatalf("nets that are one: %v", x.Nets[i-1:i+1])
-			}
-		}
-		for a, class := range x.Hosts {
-			without := table.Tables{Nets: x.Nets}
-			if without.Class(a) == class {
-				t.Fatalf("the host %s has the class of its net", a)
-			}
-		}
-		for id, s := range x.Sets {
-			for class, row := range s.Rows {
-				if s.ID != id || x.Rows[row] == nil || slices.Contains(s.Default[:], row) && s.Default[0] == s.Default[1] {
-					t.Fatalf("set %d: class %d has row %d, the defaults %v", id, class, row, s.Default)
-				}
-			}
-		}
-		for id, r := range x.Rows {
-			checkRow(t, r)
-			for other, o := range x.Rows {
-				if r.ID != id || id != other && r.Equal(o) {
-					t.Fatalf("rows %d and %d are equal", id, other)
-				}
-			}
+		g := modeltest.New(rapid.Uint64().Draw(t, "seed"))
+		for range 5 {
+			checkShape(t, compile.Compile(g.State(), compile.Options{}))
 		}
 	})
+}
+
+func checkShape(t *rapid.T, x *table.Tables) {
+	for _, e := range x.Endpoints {
+		for _, spans := range e.Spans {
+			checkSpans(t, e.ID, spans)
+		}
+	}
+	checkAddresses(t, x)
+	for id, s := range x.Sets {
+		for class, row := range s.Rows {
+			if s.ID != id || x.Rows[row] == nil || slices.Contains(s.Default[:], row) && s.Default[0] == s.Default[1] {
+				t.Fatalf("set %d: class %d has row %d, the defaults %v", id, class, row, s.Default)
+			}
+		}
+	}
+	for id, r := range x.Rows {
+		checkRow(t, r)
+		for other, o := range x.Rows {
+			if r.ID != id || id != other && r.Equal(o) {
+				t.Fatalf("rows %d and %d are equal", id, other)
+			}
+		}
+	}
+}
+
+// checkSpans: sorted and disjoint; those of a host cover both families, as few
+// as they can be.
+func checkSpans(t *rapid.T, id verdict.EndpointID, spans []table.Span) {
+	next := netip.IPv4Unspecified()
+	for i, s := range spans {
+		if s.To.Less(s.From) || s.From.Is4() != s.To.Is4() || i > 0 && s.From.Compare(spans[i-1].To) <= 0 {
+			t.Fatalf("%s: spans %v", id, spans)
+		}
+		if id.Kind != verdict.Host {
+			continue
+		}
+		if s.From != next || i > 0 && spans[i-1].Set == s.Set && spans[i-1].To.Next() == s.From {
+			t.Fatalf("%s: span %d of %v", id, i, spans)
+		}
+		if next = s.To.Next(); !next.IsValid() && s.To.Is4() {
+			next = netip.IPv6Unspecified()
+		}
+	}
+	if id.Kind == verdict.Host && next.IsValid() {
+		t.Fatalf("%s: the spans end before %s", id, next)
+	}
+}
+
+func checkAddresses(t *rapid.T, x *table.Tables) {
+	for i, n := range x.Nets {
+		if n.To.Less(n.From) || n.From.Is4() != n.To.Is4() || i > 0 && n.From.Compare(x.Nets[i-1].To) <= 0 {
+			t.Fatalf("nets %v", x.Nets)
+		}
+		if i > 0 && n.Class == x.Nets[i-1].Class && x.Nets[i-1].To.Next() == n.From {
+			t.Fatalf("nets that are one: %v", x.Nets[i-1:i+1])
+		}
+	}
+	for a, class := range x.Hosts {
+		without := table.Tables{Nets: x.Nets}
+		if without.Class(a) == class {
+			t.Fatalf("the host %s has the class of its net", a)
+		}
+	}
 }
 
 func checkRow(t *rapid.T, r *table.Row) {
@@ -220,7 +271,8 @@ func checkRow(t *rapid.T, r *table.Row) {
 				t.Fatalf("row %d: bands %d and %d are one", r.ID, j-1, j)
 			}
 		}
-		if next != 65536 || !verdict.HasPorts(p.Number) && (len(p.Bands) != 1 || len(p.Bands[0].Cells) != 1) {
+		icmp := p.Number == verdict.ICMP || p.Number == verdict.ICMPv6 // cells by type and code
+		if next != 65536 || !verdict.HasPorts(p.Number) && !verdict.IsICMP(p.Number) && (len(p.Bands) != 1 || !icmp && len(p.Bands[0].Cells) != 1) {
 			t.Fatalf("row %d: protocol %d has the bands %v", r.ID, p.Number, p.Bands)
 		}
 	}
@@ -265,6 +317,12 @@ func TestSettings(t *testing.T) {
 	if got := c.Tables().Lookup(hep.ID, verdict.Ingress, p); got == nil || got.Verdict != verdict.Deny {
 		t.Errorf("outside of the net: %v", got)
 	}
+	other := limited
+	other.FailsafeIn = []model.Failsafe{{Protocol: verdict.TCP, Port: 23, Net: netip.MustParsePrefix("10.0.0.0/8")}}
+	if d := c.Settings(other); len(d.Endpoints) != 1 {
+		t.Errorf("another port: %+v", d)
+	}
+	c.Settings(limited)
 	p.Src = addr("10.1.2.3")
 	if got := c.Tables().Lookup(hep.ID, verdict.Ingress, p); got == nil || got.Reason != verdict.ByFailsafe {
 		t.Errorf("in the net: %v", got)

@@ -20,6 +20,7 @@ func oracle(s *model.State) *evaluate.Oracle { return evaluate.New(s) }
 // told why the rule is not for it.
 func TestMiss(t *testing.T) {
 	udp, tcpNumber := verdict.UDP, verdict.TCP
+	service := model.Peer{Service: &model.ServiceRef{Namespace: "blue", Name: "db"}}
 	some := func(r ...model.PortRange) []model.PortRange { return r }
 	for _, row := range []struct {
 		name string
@@ -44,6 +45,12 @@ func TestMiss(t *testing.T) {
 			"source port 32768 is not in 1, 5-9"},
 		{"destination ports", model.Rule{Destination: model.Peer{Ports: some(model.PortRange{From: 81, To: 81})}}, "destination port 80 is not in 81"},
 		{"notPorts", model.Rule{Destination: model.Peer{NotPorts: some(model.PortRange{From: 79, To: 80})}}, "destination port 80 is in notPorts 79-80"},
+		{"named ports", model.Rule{Destination: model.Peer{Ports: some(model.PortRange{From: 81, To: 81}), NamedPorts: []string{"http"}}},
+			"destination port 80 is not in 81, http"},
+		{"ICMP", model.Rule{ICMP: &model.ICMPMatch{}}, "the ICMP type and code are not those of the rule"},
+		{"HTTP", model.Rule{HTTP: true}, "the rule asks for HTTP, which is not seen here"},
+		{"a service where it comes from", model.Rule{Source: service}, "source 8.8.8.8 is not an endpoint of service blue/db"},
+		{"a service where it goes", model.Rule{Destination: service}, "destination 10.0.0.1 port 80 is not an endpoint of service blue/db"},
 		{"the source is asked first", model.Rule{
 			Source: model.Peer{Nets: nets("192.0.2.0/24")}, Destination: model.Peer{Nets: nets("192.0.2.0/24")},
 		}, "source 8.8.8.8 is not in nets 192.0.2.0/24"},
@@ -66,7 +73,7 @@ func TestMissOfOthers(t *testing.T) {
 	ports := model.Rule{Action: verdict.ActionAllow, Destination: model.Peer{Ports: []model.PortRange{{From: 80, To: 80}}}}
 	notPorts := model.Rule{Action: verdict.ActionAllow, Source: model.Peer{NotPorts: []model.PortRange{{From: 80, To: 80}}}}
 	icmp := func(p verdict.Packet) verdict.Packet {
-		p.Protocol, p.SrcPort, p.DstPort = verdict.ICMP, 0, 0
+		p.Protocol, p.SrcPort, p.DstPort = verdict.ICMP, 0, verdict.ICMPKey(3, 4)
 		return p
 	}
 	six := func(p verdict.Packet) verdict.Packet {
@@ -81,6 +88,10 @@ func TestMissOfOthers(t *testing.T) {
 		{ports, icmp, "destination has no ports in protocol ICMP"},
 		{notPorts, icmp, "source has no ports in protocol ICMP"},
 		{model.Rule{Action: verdict.ActionAllow, IPVersion: 4}, six, "the rule is for IPv4"},
+		{model.Rule{Action: verdict.ActionAllow, ICMP: &model.ICMPMatch{Type: number(8)}}, icmp, "the ICMP type and code are not those of the rule"},
+		{model.Rule{Action: verdict.ActionAllow, ICMP: &model.ICMPMatch{Type: number(3), Code: number(3)}}, icmp, "the ICMP type and code are not those of the rule"},
+		{model.Rule{Action: verdict.ActionAllow, NotICMP: &model.ICMPMatch{Type: number(3)}}, icmp, "the rule excludes this ICMP type and code"},
+		{model.Rule{Action: verdict.ActionAllow, NotICMP: &model.ICMPMatch{Type: number(3), Code: number(4)}}, icmp, "the rule excludes this ICMP type and code"},
 	} {
 		s := world(policy("default", "p", row.rule))
 		e, p := question(t, s, verdict.Ingress, ipA, outside)
@@ -88,6 +99,45 @@ func TestMissOfOthers(t *testing.T) {
 		if len(visits) == 0 || visits[0].Matched || visits[0].Miss != row.want {
 			t.Errorf("%+v, want %q", visits, row.want)
 		}
+	}
+}
+
+func number(n uint8) *uint8 { return &n }
+
+// TestICMPMatches: a type alone, a type with its code, and an exclusion of
+// others.
+func TestICMPMatches(t *testing.T) {
+	for _, r := range []model.Rule{
+		{ICMP: &model.ICMPMatch{Type: number(3)}}, {ICMP: &model.ICMPMatch{Type: number(3), Code: number(4)}},
+		{NotICMP: &model.ICMPMatch{Type: number(8)}}, {NotICMP: &model.ICMPMatch{Type: number(3), Code: number(5)}},
+	} {
+		r.Action = verdict.ActionAllow
+		s := world(policy("default", "p", r))
+		e, p := question(t, s, verdict.Ingress, ipA, outside)
+		p.Protocol, p.SrcPort, p.DstPort = verdict.ICMP, 0, verdict.ICMPKey(3, 4)
+		if got := oracle(s).Decide(e, verdict.Ingress, p); got.Reason != verdict.ByRule {
+			t.Errorf("%+v: %s", r, &got)
+		}
+	}
+	// Port 80 has the bytes of type 0 and code 80.
+	s := world(policy("default", "p", model.Rule{Action: verdict.ActionAllow, NotICMP: &model.ICMPMatch{Type: number(0), Code: number(80)}}))
+	if got := decide(t, s, verdict.Ingress, ipA, outside); got.Reason != verdict.ByRule {
+		t.Errorf("what is not ICMP is not excluded: %s", &got)
+	}
+}
+
+// TestHTTPAsL4 holds decision 11 of section 0: a rule for HTTP is its addresses
+// and ports only where that was asked for.
+func TestHTTPAsL4(t *testing.T) {
+	r := tcp(allow, 80)
+	r.HTTP = true
+	s := world(policy("default", "p", r))
+	if got := decide(t, s, verdict.Ingress, ipA, outside); got.Reason != verdict.ByTierDefault {
+		t.Errorf("not asked for: %s", &got)
+	}
+	s.Settings.HTTPAsL4 = true
+	if got := decide(t, s, verdict.Ingress, ipA, outside); got.Reason != verdict.ByRule {
+		t.Errorf("asked for: %s", &got)
 	}
 }
 

@@ -22,13 +22,58 @@ func (w *walker) miss(r *model.Rule) string {
 	case r.NotProtocol != nil && *r.NotProtocol == p.Protocol:
 		return w.sayf("the rule is for protocols other than %s", verdict.ProtocolName(*r.NotProtocol))
 	}
-	if miss := w.peerMiss("source", &r.Source, p.Src, p.SrcPort); miss != "" {
+	if miss := w.icmpMiss(r); miss != "" {
 		return miss
 	}
-	return w.peerMiss("destination", &r.Destination, p.Dst, p.DstPort)
+	if r.HTTP && !w.oracle.state.Settings.HTTPAsL4 {
+		return w.sayf("the rule asks for HTTP, which is not seen here")
+	}
+	if miss := w.addressMiss("source", &r.Source, p.Src); miss != "" {
+		return miss
+	}
+	if miss := w.addressMiss("destination", &r.Destination, p.Dst); miss != "" {
+		return miss
+	}
+	if miss := w.portMiss("source", &r.Source, p.Src, p.SrcPort); miss != "" {
+		return miss
+	}
+	if miss := w.portMiss("destination", &r.Destination, p.Dst, p.DstPort); miss != "" {
+		return miss
+	}
+	return w.serviceMiss(r)
 }
 
-func (w *walker) peerMiss(side string, e *model.Peer, a netip.Addr, port uint16) string {
+// icmpMiss compares the type and code of ICMP messages.
+func (w *walker) icmpMiss(r *model.Rule) string {
+	icmpType, code := uint8(w.packet.DstPort>>8), uint8(w.packet.DstPort)
+	hits := func(m *model.ICMPMatch) bool {
+		return (m.Type == nil || *m.Type == icmpType) && (m.Code == nil || *m.Code == code)
+	}
+	isICMP := verdict.IsICMP(w.packet.Protocol)
+	switch {
+	case r.ICMP != nil && (!isICMP || !hits(r.ICMP)):
+		return w.sayf("the ICMP type and code are not those of the rule")
+	case r.NotICMP != nil && isICMP && hits(r.NotICMP):
+		return w.sayf("the rule excludes this ICMP type and code")
+	}
+	return ""
+}
+
+// serviceMiss compares with the endpoints of services: addresses where the
+// connection comes from, addresses and ports where it goes.
+func (w *walker) serviceMiss(r *model.Rule) string {
+	p := w.packet
+	if s := r.Source.Service; s != nil && !w.oracle.inService(*s, p.Src, nil) {
+		return w.sayf("source %s is not an endpoint of service %s/%s", p.Src, s.Namespace, s.Name)
+	}
+	port := model.ServicePort{Protocol: p.Protocol, Port: p.DstPort}
+	if s := r.Destination.Service; s != nil && !w.oracle.inService(*s, p.Dst, &port) {
+		return w.sayf("destination %s port %d is not an endpoint of service %s/%s", p.Dst, p.DstPort, s.Namespace, s.Name)
+	}
+	return ""
+}
+
+func (w *walker) addressMiss(side string, e *model.Peer, a netip.Addr) string {
 	switch {
 	case len(e.Nets) > 0 && !contains(e.Nets, a):
 		return w.sayf("%s %s is not in nets %s", side, a, prefixes(e.Nets))
@@ -41,16 +86,21 @@ func (w *walker) peerMiss(side string, e *model.Peer, a netip.Addr, port uint16)
 	case e.NotSelector != nil && w.oracle.selected(e.NotSelector, a):
 		return w.sayf("%s %s is among what notSelector %s selects", side, a, e.NotSelector)
 	}
-	if e.Ports == nil && e.NotPorts == nil {
+	return ""
+}
+
+func (w *walker) portMiss(side string, e *model.Peer, a netip.Addr, port uint16) string {
+	wanted := e.Ports != nil || e.NamedPorts != nil
+	if !wanted && e.NotPorts == nil && e.NotNamedPorts == nil {
 		return ""
 	}
 	switch {
 	case !verdict.HasPorts(w.packet.Protocol):
 		return w.sayf("%s has no ports in protocol %s", side, verdict.ProtocolName(w.packet.Protocol))
-	case e.Ports != nil && !inRanges(e.Ports, port):
-		return w.sayf("%s port %d is not in %s", side, port, ranges(e.Ports))
-	case inRanges(e.NotPorts, port):
-		return w.sayf("%s port %d is in notPorts %s", side, port, ranges(e.NotPorts))
+	case wanted && !inRanges(e.Ports, port) && !w.oracle.named(e, e.NamedPorts, a, w.packet.Protocol, port):
+		return w.sayf("%s port %d is not in %s", side, port, ports(e.Ports, e.NamedPorts))
+	case inRanges(e.NotPorts, port), w.oracle.named(e, e.NotNamedPorts, a, w.packet.Protocol, port):
+		return w.sayf("%s port %d is in notPorts %s", side, port, ports(e.NotPorts, e.NotNamedPorts))
 	}
 	return ""
 }
@@ -88,10 +138,10 @@ func prefixes(nets []netip.Prefix) string {
 	return strings.Join(words, ", ")
 }
 
-func ranges(rs []model.PortRange) string {
+func ports(rs []model.PortRange, names []string) string {
 	words := make([]string, len(rs))
 	for i, r := range rs {
 		words[i] = r.String()
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(append(words, names...), ", ")
 }

@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
@@ -87,6 +88,38 @@ func (o *Oracle) selected(s *selector.Selector, a netip.Addr) bool {
 	}
 	for _, n := range o.nets {
 		if contains(n.nets, a) && s.Matches(n.labels) {
+			return true
+		}
+	}
+	return false
+}
+
+// named reports whether one of the names stands for the port at the address:
+// an endpoint with the address, selected by the peer's selector if there is
+// one, has a port of that name, protocol and number (semantics.md section 7).
+func (o *Oracle) named(peer *model.Peer, names []string, a netip.Addr, protocol uint8, port uint16) bool {
+	if len(names) == 0 {
+		return false
+	}
+	for _, e := range o.state.Endpoints {
+		if !slices.Contains(e.Addrs, a) || peer.Selector != nil && !peer.Selector.Matches(o.state.Labels(e)) {
+			continue
+		}
+		for _, p := range e.Ports {
+			if p.Protocol == protocol && p.Port == port && slices.Contains(names, p.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// inService reports whether the address, with the port unless it is nil, is
+// one of a service's endpoints.
+func (o *Oracle) inService(s model.ServiceRef, a netip.Addr, port *model.ServicePort) bool {
+	for _, slice := range o.state.EndpointSlices {
+		if slice.Namespace == s.Namespace && slice.Service == s.Name && slices.Contains(slice.Addrs, a) &&
+			(port == nil || slices.Contains(slice.Ports, *port)) {
 			return true
 		}
 	}

@@ -10,8 +10,7 @@ import (
 )
 
 // TestTraps holds section 18, one case or more for each trap that shows in the
-// model. 11 (staged), 12 (named ports), 14 (services) and 19 (stages) are of
-// what is not evaluated; 15 (host-networked pods) and the scope of selectors
+// model. 11 (staged) and 19 (stages) are of what is not evaluated; 15 (host-networked pods) and the scope of selectors
 // are tested in translate, 17 (open connections) is the dataplane's.
 func TestTraps(t *testing.T) {
 	const in, eg = verdict.Ingress, verdict.Egress
@@ -29,6 +28,16 @@ func TestTraps(t *testing.T) {
 	}
 	knp := at(order(1000), policy("default", "k", allow))
 	knp.ID = verdict.PolicyID{Kind: "KubernetesNetworkPolicy", Namespace: "blue", Name: "k"}
+	// named is a policy of a for a destination port by name.
+	named := func(name, text string) *model.Policy {
+		r := allow
+		r.Destination.NamedPorts = []string{name}
+		if text != "" {
+			r.Destination.Selector = selector.MustParse(text)
+		}
+		return to("app == 'a'", policy("default", "p", r))
+	}
+	service := model.Peer{Service: &model.ServiceRef{Namespace: "blue", Name: "db"}}
 	both := policy("default", "p")
 	both.Applies = [2]bool{false, true}
 
@@ -73,6 +82,13 @@ func TestTraps(t *testing.T) {
 		{"10: last", world(policy("gone", "q", deny), policy("default", "p", allow)), in, ipA, outside, byP},
 		{"10: and denies at its end", world(policy("gone", "q")), in, ipA, outside, "deny: tier default (Deny at the end of tier gone)"},
 
+		{"12: a named port is the port of that name", world(withPort("http", verdict.TCP, 80), named("http", "")), in, ipA, outside, byP},
+		{"12: of another number it is not", world(withPort("http", verdict.TCP, 81), named("http", "")), in, ipA, outside, end},
+		{"12: of another protocol it is not", world(withPort("http", verdict.UDP, 80), named("http", "")), in, ipA, outside, end},
+		{"12: of another name it is not", world(withPort("web", verdict.TCP, 80), named("http", "")), in, ipA, outside, end},
+		{"12: only of what the selector selects", world(withPort("http", verdict.TCP, 80), named("http", "app == 'b'")), in, ipA, outside, end},
+		{"12: which it does here", world(withPort("http", verdict.TCP, 80), named("http", "app == 'a'")), in, ipA, outside, byP},
+
 		{"13: notNets of IPv4 only kills the rule for IPv6", world(p(model.Peer{NotNets: nets("192.0.2.0/24")})), in, "fd00::1", "2001:db8::1", end},
 		{"13: not for IPv4", world(p(model.Peer{NotNets: nets("192.0.2.0/24")})), in, ipA, outside, byP},
 		{"13: what is in them is excluded", world(p(model.Peer{NotNets: nets("8.0.0.0/8")})), in, ipA, outside, end},
@@ -81,12 +97,41 @@ func TestTraps(t *testing.T) {
 		{"13: the other side's notNets do too", world(to("app == 'a'", policy("default", "p", model.Rule{
 			Action: verdict.ActionAllow, Destination: model.Peer{NotNets: nets("192.0.2.0/24")}}))), in, "fd00::1", "2001:db8::1", end},
 
+		{"14: a service where connections come from is its addresses, whatever its ports", world(p(service), slice(outside, 5432)), in, ipA, outside, byP},
+		{"14: other addresses are not in it", world(p(service), slice("9.9.9.9", 80)), in, ipA, outside, end},
+		{"14: where they go it is addresses and ports", world(goingTo(service), slice(outside, 80)), eg, ipA, outside, byP},
+		{"14: another port is not in it", world(goingTo(service), slice(outside, 5432)), eg, ipA, outside, end},
+		{"14: another service of the namespace is another", world(p(model.Peer{Service: &model.ServiceRef{Namespace: "blue", Name: "web"}}), slice(outside, 80)), in, ipA, outside, end},
+		{"14: nor is one of that name in another namespace", world(p(model.Peer{Service: &model.ServiceRef{Namespace: "red", Name: "db"}}), slice(outside, 80)), in, ipA, outside, end},
+		{"14: a service that nobody knows is nothing", world(p(service)), in, ipA, outside, end},
+
 		{"16: a namespace selector includes network sets", world(p(selecting("pcns.env == 'prod'")), set("red", map[string]string{}, "8.8.8.0/24")), in, ipA, outside, byP},
 		{"16: not global ones", world(p(selecting("pcns.env == 'prod'")), set("", map[string]string{}, "8.8.8.0/24")), in, ipA, outside, end},
 
 		{"20: a host endpoint without expectedIPs is never a peer", world(unexpected(), p(selecting("role == 'gw'"))), in, ipA, ipHost, end},
 		{"20: with them it is", world(p(selecting("role == 'gw'"))), in, ipA, ipHost, byP},
 	})
+}
+
+// withPort is the pod a with one named port.
+func withPort(name string, protocol uint8, port uint16) *model.Endpoint {
+	e := pod("blue", "a", map[string]string{"app": "a"}, ipA)
+	e.Ports = []model.NamedPort{{Name: name, Protocol: protocol, Port: port}}
+	return e
+}
+
+// slice is the one endpoint of the service blue/db.
+func slice(at string, port uint16) *model.EndpointSlice {
+	return &model.EndpointSlice{
+		Namespace: "blue", Name: "db-x", Service: "db", Addrs: addrs(at), Ports: []model.ServicePort{{Protocol: verdict.TCP, Port: port}},
+	}
+}
+
+// goingTo is an egress policy of a for a destination.
+func goingTo(p model.Peer) *model.Policy {
+	r := allow
+	r.Destination = p
+	return to("app == 'a'", egress(policy("default", "p", r)))
 }
 
 func unexpected() *model.Endpoint {

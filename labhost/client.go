@@ -43,7 +43,7 @@ func (h *host) dial(r Request) (*Result, error) {
 		result.Conn, err = h.keep(c)
 		return result, err
 	}
-	c.Close()
+	_ = c.Close()
 	return result, nil
 }
 
@@ -86,7 +86,7 @@ func connect(ctx context.Context, r Request, deadline time.Time) (*conn, error) 
 	if tcp, ok := raw.(*net.TCPConn); ok && r.LocalPort != 0 {
 		// Without this the port stays in TIME_WAIT and cannot be used again.
 		if err := tcp.SetLinger(0); err != nil {
-			raw.Close()
+			_ = raw.Close()
 			return nil, err
 		}
 	}
@@ -142,7 +142,7 @@ func (h *host) keep(c *conn) (uint64, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		c.Close()
+		_ = c.Close()
 		return 0, net.ErrClosed
 	}
 	h.last++

@@ -126,9 +126,9 @@ func (h *host) close() {
 	defer h.mu.Unlock()
 	h.closed = true
 	for _, s := range h.servers {
-		s.Close()
+		_ = s.Close()
 	}
 	for _, c := range h.conns {
-		c.Close()
+		_ = c.Close()
 	}
 }

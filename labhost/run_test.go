@@ -227,13 +227,41 @@ func TestOpenConnectionLives(t *testing.T) {
 
 func TestOpenConnectionSeesTheServerGo(t *testing.T) {
 	server, client := start(t, "s"), start(t, "c")
-	open := client.result(Request{Op: OpOpen, Proto: TCP, Addr: loopbacks[0], Port: server.listen(TCP)})
+	port := server.listen(TCP)
+	open := client.result(Request{Op: OpOpen, Proto: TCP, Addr: loopbacks[0], Port: port})
 	server.in.Close()
 	if err := <-server.done; err != nil {
 		t.Fatalf("Run after end of input: %v, want nil", err)
 	}
 	if got := client.result(Request{Op: OpSend, Conn: open.Conn}); got.Outcome != Closed {
 		t.Errorf("%+v, want closed", got)
+	}
+	if got := client.result(Request{Op: OpDial, Proto: TCP, Addr: loopbacks[0], Port: port}); got.Outcome != Refused {
+		t.Errorf("%+v, want refused: the server has ended", got)
+	}
+}
+
+// TestLateAnswersAreSkipped: an answer to an earlier datagram is no answer.
+func TestLateAnswersAreSkipped(t *testing.T) {
+	client := start(t, "c")
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	go func() {
+		buffer := make([]byte, maxMessage)
+		n, from, err := c.ReadFrom(buffer)
+		if err != nil {
+			return
+		}
+		c.WriteTo([]byte(`{"token":"of another time","by":"old"}`+"\n"), from)
+		answer, _ := (&host{name: "new"}).answer(buffer[:n], netip.AddrPort{})
+		c.WriteTo(answer, from)
+	}()
+	got := client.result(Request{Op: OpDial, Proto: UDP, Addr: loopbacks[0], Port: uint16(c.LocalAddr().(*net.UDPAddr).Port)})
+	if got.By != "new" {
+		t.Errorf("%+v, want the answer by new", got)
 	}
 }
 

@@ -90,7 +90,7 @@ func (h *host) acceptTCP(l net.Listener) {
 // answerTCP answers each line until the client closes or the process ends.
 func (h *host) answerTCP(c *net.TCPConn) {
 	defer c.Close()
-	defer context.AfterFunc(h.ctx, func() { c.Close() })()
+	defer context.AfterFunc(h.ctx, func() { _ = c.Close() })()
 	lines := bufio.NewScanner(c)
 	lines.Buffer(nil, maxMessage)
 	seen := peer(c.RemoteAddr())
@@ -117,7 +117,7 @@ func (h *host) answerUDP(c *net.UDPConn) {
 		}
 		answer, err := h.answer(buffer[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
 		if err == nil {
-			c.WriteToUDPAddrPort(answer, from) // a client that went away is no concern of the server
+			_, _ = c.WriteToUDPAddrPort(answer, from) // a client that went away is no concern of the server
 		}
 	}
 }

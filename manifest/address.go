@@ -89,7 +89,7 @@ func needsAddress(p *corev1.Pod) bool {
 // wish is the address that follows from the pod's name alone.
 func wish(p *corev1.Pod) netip.Addr {
 	h := fnv.New32a()
-	h.Write([]byte(p.Namespace + "/" + p.Name)) // never fails
+	_, _ = h.Write([]byte(p.Namespace + "/" + p.Name)) // never fails
 	base := givenNet().Addr().As4()
 	host := h.Sum32() % (1<<22 - 2)
 	var out [4]byte

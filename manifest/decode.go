@@ -14,7 +14,7 @@ import (
 
 // Decode decodes the document into a value, given as a pointer, by its JSON
 // field names. What does not fit is left out and is a Problem: unknown-field,
-// wrong-type, duplicate-key, yaml-object. The value then holds all the rest,
+// wrong-type, duplicate-key, too-large. The value then holds all the rest,
 // with zero values in the place of list items that do not fit, so that indexes
 // stay what they were.
 func (d *Document) Decode(into any) []model.Problem {
@@ -37,7 +37,8 @@ func (d *Document) Decode(into any) []model.Problem {
 // type that it is meant for.
 type walker struct {
 	doc      *Document
-	budget   int
+	budget   int // of nodes
+	full     bool
 	problems []model.Problem
 }
 
@@ -61,10 +62,10 @@ var (
 // value returns the node's value for a type, and false if it does not fit.
 func (w *walker) value(n *yaml.Node, t reflect.Type, path string, depth int) (any, bool) {
 	if w.budget--; w.budget <= 0 || depth > maxDepth {
-		if w.budget != -1 {
-			w.report("yaml-object", path, n, "the document is too large or nested too deeply", "write it without aliases that contain each other")
+		if !w.full { // said once, and of the whole
+			w.report("too-large", "", n, "the object is too large or nested too deeply", "write it without aliases that contain each other")
 		}
-		w.budget = -1
+		w.full, w.budget = true, 0
 		return nil, false
 	}
 	n = resolve(n)

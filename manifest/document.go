@@ -39,7 +39,7 @@ type source struct {
 // limits of what is read, against texts that are made to exhaust memory.
 const (
 	maxDepth = 200
-	maxNodes = 5_000_000
+	maxNodes = 1_000_000
 )
 
 // Parse splits a text into documents. Each document that is no YAML gives a

@@ -70,6 +70,7 @@ func TestProblems(t *testing.T) {
 		{"selector, single quotes doubled", np + "  selector: 'a == ''b'' c'\n", []string{"5:25 selector-syntax spec.selector"}},
 		{"selector, literal block", np + "  selector: |\n    a == 'b' &&\n    c d\n", []string{"7:7 selector-syntax spec.selector"}},
 		{"selector, flow", np + "  ingress: [{action: Allow, source: {selector: 'é == 1'}}]\n", []string{"5:49 selector-syntax spec.ingress[0].source.selector"}},
+		{"selector, wide letters", np + "  selector: \"app == 'éü' x\"\n", []string{"5:26 selector-syntax spec.selector"}},
 		{"field that is not there", np + "  tier: nowhere\n", []string{"5:9 tier-missing spec.tier"}},
 		{"in a list", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: projectcalico.org/v3\n  kind: Tier\n  metadata: {name: a}\n  spec: {ordr: 1}\n", []string{"7:10 unknown-field spec.ordr"}},
 		{"in a typed list", "apiVersion: projectcalico.org/v3\nkind: TierList\nitems:\n- metadata: {name: a}\n  spec: {ordr: 1}\n", []string{"5:10 unknown-field spec.ordr"}},
@@ -309,4 +310,22 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAliases holds that aliases which multiply are refused in good time.
+func TestAliases(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("apiVersion: v1\nkind: Node\nmetadata: {name: a}\nl0: &l0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < 12; i++ {
+		fmt.Fprintf(&b, "l%d: &l%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*l%d, ", i-1), 10), ", "))
+	}
+	docs, problems := manifest.Parse("f", []byte(b.String()))
+	if len(docs) != 1 || len(problems) != 0 {
+		t.Fatalf("%d documents, problems %v", len(docs), problems)
+	}
+	var anything map[string]any
+	problems = docs[0].Decode(&anything)
+	if len(problems) != 1 || problems[0].Code != "too-large" {
+		t.Errorf("problems %v", problems)
+	}
 }

@@ -140,7 +140,7 @@ func (o *Object) omitted(path string) bool {
 // isStructural reports whether a problem is that something was left out.
 func isStructural(p model.Problem) bool {
 	switch p.Code {
-	case "unknown-field", "wrong-type", "duplicate-key":
+	case "unknown-field", "wrong-type", "duplicate-key", "too-large":
 		return true
 	}
 	return false

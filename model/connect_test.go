@@ -44,6 +44,7 @@ func lan() *model.State {
 		hostAt("h1", "n1", "eth0", "10.9.0.1"),
 		hostAt("h2", "n2", "*", ""),
 		hostAt("nowhere", "n9", "eth0", ""),
+		hostAt("stray", "", "eth0", "10.9.0.9"),
 	} {
 		s.Apply(model.Put(o))
 	}
@@ -82,6 +83,7 @@ func TestConnect(t *testing.T) {
 		{"a host to a pod elsewhere", "node:n1", "red/c", "10.9.0.1 hep:h1", "10.0.1.1 red/c"},
 		{"a pod to a host elsewhere", "red/c", "node:n1", "10.0.1.1 red/c", "10.9.0.1 hep:h1"},
 		{"pods of unknown nodes are not on one node", "red/lost", "red/lost-too", "10.0.2.1 red/lost", "10.0.2.2 red/lost-too"},
+		{"nor is a host endpoint of an unknown node a pod's own", "red/lost", "hep:stray", "10.0.2.1 red/lost", "10.9.0.9 hep:stray"},
 		{"host to host", "node:n1", "node:n2", "10.9.0.1 hep:h1", "10.9.0.2 hep:h2"},
 		{"a host to itself", "node:n1", "node:n1", "10.9.0.1" + host, "10.9.0.1" + host},
 		{"a host without a host endpoint is not restricted", "node:n3", "node:n2", "10.9.0.3" + host, "10.9.0.2 hep:h2"},
@@ -183,7 +185,7 @@ func TestConnectionPacket(t *testing.T) {
 	}
 	for want, p := range map[string]verdict.Packet{
 		"TCP 10.0.0.1:32768 -> 10.0.1.1:80": c.Packet(verdict.TCP, 80),
-		"ICMP 10.0.0.1 -> 10.0.1.1":         c.Packet(verdict.ICMP, 0),
+		"47 10.0.0.1 -> 10.0.1.1":           c.Packet(47, 0),
 	} {
 		if got := p.String(); got != want {
 			t.Errorf("%q, want %q", got, want)

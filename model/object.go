@@ -24,6 +24,7 @@ const (
 	KindTier
 	KindPolicy
 	KindProfile
+	KindEndpointSlice
 )
 
 // Key names an object of a State: Namespace is empty for cluster scope,
@@ -163,7 +164,13 @@ type Rule struct {
 	IPVersion uint8
 	// Protocol and NotProtocol are IP protocol numbers, nil for any and none.
 	Protocol, NotProtocol *uint8
-	Source, Destination   Peer
+	// ICMP narrows a rule whose Protocol is ICMP or ICMPv6; NotICMP excludes
+	// messages of either. nil for any and none.
+	ICMP, NotICMP       *ICMPMatch
+	Source, Destination Peer
+	// HTTP says that the rule asks for HTTP. Without Settings.HTTPAsL4 it never
+	// matches, since nothing here sees HTTP (section 0, decision 11).
+	HTTP bool
 	// Annotations are shown with the rule; they have no effect.
 	Annotations map[string]string
 }
@@ -177,8 +184,37 @@ type Peer struct {
 	Selector *selector.Selector
 	// NotSelector excludes the addresses of what it selects; nil for none.
 	NotSelector *selector.Selector
-	// Ports is nil for any port; NotPorts are excluded.
-	Ports, NotPorts []PortRange
+	// Ports and NamedPorts are what the port may be; both nil for any port.
+	// NotPorts and NotNamedPorts are excluded. A name stands for the ports of
+	// that name of the endpoint that has the address, if Selector selects it
+	// (section 7).
+	Ports, NotPorts           []PortRange
+	NamedPorts, NotNamedPorts []string
+	// Service stands for the addresses of a service's endpoints, and in the
+	// destination of an egress rule also for their ports; nil for any.
+	Service *ServiceRef
+}
+
+// ICMPMatch is an ICMP type and code; nil for any.
+type ICMPMatch struct{ Type, Code *uint8 }
+
+// ServiceRef names a Kubernetes service.
+type ServiceRef struct{ Namespace, Name string }
+
+// EndpointSlice is some of the endpoints of a service, ready or not.
+type EndpointSlice struct {
+	Namespace, Name string
+	// Service is the name of the service, in the same namespace.
+	Service string
+	Addrs   []netip.Addr
+	// Ports hold for each of Addrs.
+	Ports []ServicePort
+}
+
+// ServicePort is a port that the endpoints of a service have.
+type ServicePort struct {
+	Protocol uint8
+	Port     uint16
 }
 
 // PortRange is a range of ports, bounds included.
@@ -221,6 +257,11 @@ func (t *Tier) Key() Key { return Key{Kind: KindTier, Name: t.Name} }
 func (p *Profile) Key() Key { return Key{Kind: KindProfile, Name: p.Name} }
 
 // Key implements Object.
+func (s *EndpointSlice) Key() Key {
+	return Key{Kind: KindEndpointSlice, Namespace: s.Namespace, Name: s.Name}
+}
+
+// Key implements Object.
 func (p *Policy) Key() Key { return PolicyKey(p.ID) }
 
 // PolicyKey returns the key of a policy.
@@ -259,6 +300,8 @@ func (k Kind) String() string {
 		return "Policy"
 	case KindProfile:
 		return "Profile"
+	case KindEndpointSlice:
+		return "EndpointSlice"
 	}
 	return "None"
 }

@@ -20,6 +20,7 @@ type State struct {
 	Tiers           map[string]*Tier
 	Policies        map[verdict.PolicyID]*Policy
 	Profiles        map[string]*Profile
+	EndpointSlices  map[Key]*EndpointSlice
 }
 
 // NewState returns a state with the default settings, the profiles and the
@@ -35,6 +36,7 @@ func NewState() *State {
 		Tiers:           map[string]*Tier{},
 		Policies:        map[verdict.PolicyID]*Policy{},
 		Profiles:        map[string]*Profile{},
+		EndpointSlices:  map[Key]*EndpointSlice{},
 	}
 	for _, t := range BuiltinTiers() {
 		s.Tiers[t.Name] = t
@@ -73,6 +75,8 @@ func (s *State) apply(c Change) {
 		}
 	case KindPolicy:
 		set(s.Policies, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
+	case KindEndpointSlice:
+		set(s.EndpointSlices, c.Key, c.Object)
 	case KindProfile:
 		set(s.Profiles, c.Key.Name, c.Object)
 		if p := DefaultAllowProfile(); c.Object == nil && c.Key.Name == p.Name {
@@ -103,6 +107,9 @@ type Settings struct {
 	// FailsafeIn and FailsafeOut are the ports of host endpoints that are open
 	// whatever policy says.
 	FailsafeIn, FailsafeOut []Failsafe
+	// HTTPAsL4 treats a rule that asks for HTTP as its addresses and ports
+	// alone. The default is that it does not match (section 0, decision 11).
+	HTTPAsL4 bool
 }
 
 // Failsafe is a port that host policy cannot close.

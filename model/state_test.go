@@ -25,12 +25,13 @@ func oneOfEach() []model.Object {
 		policy("NetworkPolicy", "x", "x", "x", nil),
 		policy("KubernetesNetworkPolicy", "x", "x", "x", nil),
 		policy("GlobalNetworkPolicy", "", "x", "x", nil),
+		&model.EndpointSlice{Namespace: "x", Name: "x"},
 	}
 }
 
 func size(s *model.State) int {
 	return len(s.Namespaces) + len(s.ServiceAccounts) + len(s.Nodes) + len(s.Endpoints) + len(s.NetworkSets) +
-		len(s.Tiers) + len(s.Policies) + len(s.Profiles)
+		len(s.Tiers) + len(s.Policies) + len(s.Profiles) + len(s.EndpointSlices)
 }
 
 // TestApply puts one object of each kind and takes each away again.

@@ -25,8 +25,8 @@ type Test struct {
 	Problems []model.Problem
 	// Objects are what State is made of.
 	Objects []*manifest.Object
-	Checks   []Check
-	Selects  []Select
+	Checks  []Check
+	Selects []Select
 }
 
 // Check is a CheckSpec that was understood.
@@ -153,13 +153,32 @@ func (t *Test) world(d *manifest.Document, resources []string) error {
 	if err := Unreadable(problems); err != nil {
 		return fmt.Errorf("test %s: resources: %w", t.Name, err)
 	}
-	objects, p := manifest.Objects(append(docs, inPlace...))
+	base, p := manifest.Objects(docs)
+	problems = append(problems, p...)
+	own, p := manifest.Objects(inPlace)
+	problems = append(problems, p...)
+	t.Objects = override(base, own)
+	t.State, p = manifest.State(t.Objects)
 	t.Problems = append(problems, p...)
-	t.Objects = objects
-	t.State, p = manifest.State(objects)
-	t.Problems = append(t.Problems, p...)
 	model.SortProblems(t.Problems)
 	return nil
+}
+
+// override joins two lists of objects. An object of the second takes the place
+// of the one with its name in the first: a test may change a part of a common
+// cluster.
+func override(base, own []*manifest.Object) []*manifest.Object {
+	mine := map[string]bool{}
+	for _, o := range own {
+		mine[o.Name()] = true
+	}
+	var all []*manifest.Object
+	for _, o := range base {
+		if !mine[o.Name()] {
+			all = append(all, o)
+		}
+	}
+	return append(all, own...)
 }
 
 // ErrUnreadable is the error of texts that are not YAML.

@@ -27,7 +27,7 @@ func Tables(s *model.State) Engine {
 
 // Result is the outcome of one test on one engine.
 type Result struct {
-	Test *Test `json:"-"`
+	Test *Test  `json:"-"`
 	Name string `json:"name"`
 	File string `json:"file"`
 	// Checks and Selects are in the order in which they are written.

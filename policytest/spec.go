@@ -14,8 +14,9 @@ type PolicyTest struct {
 type Spec struct {
 	// Resources are files and directories, relative to the file of the test.
 	Resources []string `json:"resources"`
-	// Objects are further objects, in place. Only that they are there is read
-	// from this field: they are decoded as documents of their own.
+	// Objects are further objects, in place. One that Resources have too takes
+	// its place. Only that they are there is read from this field: they are
+	// decoded as documents of their own.
 	Objects []any `json:"objects"`
 	// Checks are connections and what becomes of them.
 	Checks []CheckSpec `json:"checks"`

@@ -10,13 +10,22 @@ import (
 )
 
 // Delta is the change from one Tables to the next, in the three steps in which
-// a dataplane must take it under traffic (dataplane.md, rule 3). After each
-// step, and between any two single keys of the second, every packet meets
-// either the old decision or the new, never none:
+// a dataplane must take it under traffic (dataplane.md, rule 3):
 //
 //  1. Add: rows, sets and entries that nothing points at yet.
-//  2. Flip: single keys change what they point at, each on its own.
+//  2. Flip: single keys change what they point at, each on its own, in this
+//     order: endpoints that go; entries; hosts that come or change their class;
+//     nets, all of them together; hosts that go; endpoints that come or change.
 //  3. Drop: what nothing points at any more.
+//
+// After each step, and between any two flips in that order, every packet meets
+// either the old decision or the new, never none, with one exception: where an
+// endpoint that stays changes its set in the same delta in which a peer's
+// address changes its class, the old set need not know the new class, nor the
+// new set the old class. A dataplane that takes such a delta under traffic must
+// lead the address over a class of its own meanwhile, for which the sets that
+// are left have the row of the old class and those that are entered that of the
+// new.
 type Delta struct {
 	// Add
 	NewRows    []*Row

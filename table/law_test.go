@@ -122,7 +122,7 @@ func TestOldOrNew(t *testing.T) {
 		p.drop(d)
 		check("after drop")
 	})
-	if tried < 20 {
+	if tried < 5 {
 		t.Errorf("only %d deltas were tried, %d need a bridge", tried, bridged)
 	}
 }

@@ -220,6 +220,7 @@ func TestEqualRows(t *testing.T) {
 func TestClone(t *testing.T) {
 	tables := compile.Compile(modeltest.New(43).State(), compile.Options{})
 	want := tables.Clone()
+	want.Nets = append([]table.Net{}, tables.Nets...)
 	c := tables.Clone()
 	clear(c.Hosts)
 	clear(c.Endpoints)

@@ -26,10 +26,10 @@ func TestFailClosed(t *testing.T) {
 		"{action: Allow, destination: {ports: [80]}}",
 		"{action: Allow, source: {selector: app = 'web'}}",
 		"{action: Allow, source: {nets: [web]}}",
-		"{action: Allow, protocol: TCP, destination: {ports: [http]}}",
-		"{action: Allow, source: {services: {name: s, namespace: blue}}}",
-		"{action: Allow, protocol: ICMP, icmp: {type: 8}}",
-		"{action: Allow, http: {methods: [GET]}}",
+		"{action: Allow, protocol: TCP, destination: {ports: ['a b']}}",
+		"{action: Allow, source: {services: {namespace: blue}}}",
+		"{action: Allow, icmp: {type: 8}}",
+		"{action: Allow, destination: {domains: [example.com]}}",
 		"{action: Deny, source: {nets: [web]}}",
 	} {
 		spec := "{selector: app == 'fe', ingress: [{action: Allow}, " + bad + "], egress: [{action: Allow}]}"
@@ -98,7 +98,7 @@ func packet(d verdict.Direction, local, remote netip.Addr) verdict.Packet {
 
 // warnings are the codes of problems in a rule whose meaning is clear all the
 // same: the rule applies as it is written.
-var warnings = []string{"net-catch-all", "net-families", "protocol-family"}
+var warnings = []string{"net-catch-all", "net-families", "protocol-family", "http-not-seen"}
 
 // FuzzPolicy: no manifest makes the translation panic; what it cannot read in a
 // rule closes the direction and nothing else does; and oracle and tables take

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/translate"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -118,6 +119,19 @@ func TestTier(t *testing.T) {
 		got := one[*model.Tier](t, manifest("Tier", "", row.name, row.spec))
 		if diff := cmp.Diff(&row.want, got); diff != "" {
 			t.Errorf("%s %s: (-want +got)\n%s", row.name, row.spec, diff)
+		}
+	}
+}
+
+// TestBuiltinTierHolds: whatever is stored, a tier that every cluster has keeps
+// its values.
+func TestBuiltinTierHolds(t *testing.T) {
+	for _, want := range model.BuiltinTiers() {
+		for _, spec := range []string{"{}", "{order: 5, defaultAction: Pass}", "{order: 5, defaultAction: Deny}", "{defaultAction: Allow}"} {
+			got, problems := translate.Object(read(t, manifest("Tier", "", want.Name, spec))[0])
+			if diff := cmp.Diff(model.Object(want), got); diff != "" || len(problems) == 0 {
+				t.Errorf("%s %s: %v (-want +got)\n%s", want.Name, spec, problems, diff)
+			}
 		}
 	}
 }

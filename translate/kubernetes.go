@@ -85,16 +85,18 @@ func (k *kubernetesRule) into(p *model.Policy, index int, ports []networkingv1.N
 			if k.scope.egress {
 				rule.Source, rule.Destination = model.Peer{}, peer
 			}
-			rule.Destination.Ports = pp.ports
+			rule.Destination.Ports, rule.Destination.NamedPorts = pp.ports, pp.names
 			p.Rules[d] = append(p.Rules[d], rule)
 		}
 	}
 }
 
-// protocolPorts is the ports of one protocol; nil ports are all of them.
+// protocolPorts is the ports of one protocol; no ports and no names are all of
+// them.
 type protocolPorts struct {
 	protocol *uint8
 	ports    []model.PortRange
+	names    []string
 }
 
 // portsByProtocol groups the ports by protocol. It reports false if one cannot
@@ -105,6 +107,7 @@ func (k *kubernetesRule) portsByProtocol(in []networkingv1.NetworkPolicyPort) ([
 	}
 	var protocols []uint8
 	ranges := map[uint8][]model.PortRange{}
+	names := map[uint8][]string{}
 	whole := map[uint8]bool{}
 	good := true
 	for i, port := range in {
@@ -131,9 +134,9 @@ func (k *kubernetesRule) portsByProtocol(in []networkingv1.NetworkPolicyPort) ([
 	slices.Sort(protocols)
 	var out []protocolPorts
 	for _, n := range slices.Compact(protocols) {
-		pp := protocolPorts{protocol: &n, ports: ranges[n]}
+		pp := protocolPorts{protocol: &n, ports: ranges[n], names: names[n]}
 		if whole[n] {
-			pp.ports = nil
+			pp.ports, pp.names = nil, nil
 		}
 		out = append(out, pp)
 	}

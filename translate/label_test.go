@@ -192,6 +192,22 @@ func TestSets(t *testing.T) {
 	}
 }
 
+// TestSetCannotPass: a set's label does not put it into a namespace.
+func TestSetCannotPass(t *testing.T) {
+	for kind, want := range map[string]map[string]string{
+		"NetworkSet": {"projectcalico.org/namespace": "blue"}, "GlobalNetworkSet": {},
+	} {
+		meta := "{name: s, labels: {projectcalico.org/namespace: red}}"
+		if kind == "NetworkSet" {
+			meta = "{name: s, namespace: blue, labels: {projectcalico.org/namespace: red}}"
+		}
+		object, problems := translate.Object(read(t, "apiVersion: projectcalico.org/v3\nkind: "+kind+"\nmetadata: "+meta)[0])
+		if diff := cmp.Diff(want, object.(*model.NetworkSet).Labels); diff != "" || len(problems) != 1 {
+			t.Errorf("%s: %v (-want +got)\n%s", kind, problems, diff)
+		}
+	}
+}
+
 func TestHostEndpoint(t *testing.T) {
 	got := one[*model.Endpoint](t, `
 apiVersion: projectcalico.org/v3

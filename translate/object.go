@@ -2,6 +2,7 @@ package translate
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -30,6 +31,8 @@ func Object(o any) (model.Object, []model.Problem) {
 		return node(o), nil
 	case *corev1.Pod:
 		return orNil(pod(o)), nil
+	case *discoveryv1.EndpointSlice:
+		return endpointSlice(o), nil
 	case *networkingv1.NetworkPolicy:
 		return report("KubernetesNetworkPolicy", o, func(r *reporter) model.Object { return kubernetesPolicy(o, r) })
 	case *v3.Tier:
@@ -78,6 +81,8 @@ func Key(o any) (model.Key, bool) {
 		return key(model.KindNode)
 	case *corev1.Pod:
 		return key(model.KindPod)
+	case *discoveryv1.EndpointSlice:
+		return key(model.KindEndpointSlice)
 	case *networkingv1.NetworkPolicy:
 		return policy(KindKubernetesNetworkPolicy)
 	case *v3.NetworkPolicy:

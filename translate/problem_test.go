@@ -92,7 +92,6 @@ func problemRows() []problemRow {
 		{"a Kubernetes port", knp("{podSelector: {}, ingress: [{ports: [{port: 0}]}]}"), "port-invalid", in + ".ports[0]", "ports 0 to 0 are not a range of 1 to 65535", "the rule is not used until it is mended", kept},
 		{"a Kubernetes endPort alone", knp("{podSelector: {}, ingress: [{ports: [{endPort: 90}]}]}"), "port-invalid", in + ".ports[0].endPort", "endPort 90 has no port to begin at", "the rule is not used until it is mended", kept},
 		{"a Kubernetes protocol", knp("{podSelector: {}, ingress: [{ports: [{protocol: ICMP}]}]}"), "protocol-invalid", in + ".ports[0].protocol", `"ICMP" is not a protocol`, "write TCP, UDP or SCTP; the rule is not used until it is mended", kept},
-		{"a Kubernetes port by name", knp("{podSelector: {}, ingress: [{ports: [{port: http}]}]}"), "not-supported", in + ".ports[0].port", "named ports are not supported by this version", "write the number; until then the policy denies everything in this direction", denied},
 		{"a set's net", manifest("NetworkSet", "blue", "s", "{nets: [10.0.0.0/8, web]}"), "net-syntax", "spec.nets[1]", `"web" is neither a CIDR nor an address`, "write for instance 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32", kept},
 		{"a set's domain", manifest("GlobalNetworkSet", "", "s", "{allowedEgressDomains: ['*.example.com']}"), "not-supported", "spec.allowedEgressDomains[0]", "domains are not enforced by this version", "nothing is allowed because of the domain; the set's nets hold", kept},
 		{"a set's reserved label", "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: s, namespace: blue, labels: {projectcalico.org/namespace: red}}", "label-reserved", "metadata.labels", "projectcalico.org/namespace is not a valid label name", "remove the label; the namespace is the object's own", kept},
@@ -102,17 +101,28 @@ func problemRows() []problemRow {
 		{"a host endpoint's protocol", manifest("HostEndpoint", "", "h", "{node: n1, interfaceName: eth0, ports: [{name: a, protocol: ICMP, port: 1}]}"), "protocol-invalid", "spec.ports[0].protocol", "EndpointPort protocol does not support ports.", "use TCP, UDP or SCTP", kept},
 		{"a host endpoint's port", manifest("HostEndpoint", "", "h", "{node: n1, interfaceName: eth0, ports: [{name: a, protocol: TCP, port: 0}]}"), "port-invalid", "spec.ports[0].port", "port 0 is not between 1 and 65535", "", kept},
 		{"a built-in tier's order", manifest("Tier", "", "default", "{order: 5}"), "tier-builtin", "spec.order", "default tier order must be 1000000", "the built-in order holds; remove the field or write that number", kept},
+		{"a built-in tier without an order", manifest("Tier", "", "default", "{}"), "tier-builtin", "spec.order", "default tier order must be 1000000", "the built-in order holds; remove the field or write that number", kept},
 		{"a built-in tier's action", manifest("Tier", "", "kube-admin", "{order: 1000, defaultAction: Deny}"), "tier-builtin", "spec.defaultAction", "The 'kube-admin' tier must have default action 'Pass'", "the built-in action holds", kept},
 		{"the default tier's action", manifest("Tier", "", "default", "{order: 1000000, defaultAction: Pass}"), "tier-builtin", "spec.defaultAction", "The 'default' tier must have default action 'Deny'", "the built-in action holds", kept},
-		{"ICMP types", ingress("{action: Allow, protocol: ICMP, icmp: {type: 8}}"), "not-supported", in + ".icmp", "ICMP types and codes are not supported by this version", denies, denied},
-		{"ICMP types negated", ingress("{action: Allow, protocol: ICMP, notICMP: {type: 8}}"), "not-supported", in + ".notICMP", "ICMP types and codes are not supported by this version", denies, denied},
-		{"HTTP", ingress("{action: Allow, http: {methods: [GET]}}"), "not-supported", in + ".http", "HTTP rules are not supported by this version", denies, denied},
-		{"services", ingress("{action: Allow, source: {services: {name: s, namespace: blue}}}"), "not-supported", in + ".source.services", "services are not supported by this version", denies, denied},
-		{"services of a destination", ingress("{action: Allow, destination: {services: {name: s, namespace: blue}}}"), "not-supported", in + ".destination.services", "services are not supported by this version", denies, denied},
+		{"ICMP fields without a protocol", ingress("{action: Allow, icmp: {type: 8}}"), "icmp-protocol", in + ".icmp", "ICMP fields require protocol to be ICMP or ICMPv6", "add protocol: ICMP to the rule", denied},
+		{"ICMP fields of another protocol", ingress("{action: Allow, protocol: TCP, icmp: {type: 8}}"), "icmp-protocol", in + ".icmp", "ICMP fields require protocol to be ICMP or ICMPv6", "add protocol: ICMP to the rule", denied},
+		{"an ICMP code without a type", ingress("{action: Allow, protocol: ICMP, icmp: {code: 0}}"), "icmp-invalid", in + ".icmp.code", "ICMP code specified without an ICMP type", "add the type", denied},
+		{"the same negated", ingress("{action: Allow, notICMP: {code: 0}}"), "icmp-invalid", in + ".notICMP.code", "ICMP code specified without an ICMP type", "add the type", denied},
+		{"an ICMP type", ingress("{action: Allow, protocol: 1, icmp: {type: 255}}"), "icmp-invalid", in + ".icmp.type", "255 is not between 0 and 254", "", denied},
+		{"an ICMP code", ingress("{action: Allow, protocol: ICMP, icmp: {type: 3, code: 256}}"), "icmp-invalid", in + ".icmp.code", "256 is not between 0 and 255", "", denied},
+		{"a negative ICMP type", ingress("{action: Allow, protocol: ICMPv6, notICMP: {type: -1}}"), "icmp-invalid", in + ".notICMP.type", "-1 is not between 0 and 254", "", denied},
+		{"services in the wrong place", ingress("{action: Allow, destination: {services: {name: s, namespace: blue}}}"), "service-misplaced", in + ".destination.services", "not allowed in ingress rule destination", "write it in the source", denied},
+		{"services in the wrong place, egress", gnp("{egress: [{action: Allow, source: {services: {name: s, namespace: blue}}}]}"), "service-misplaced", "spec.egress[0].source.services", "not allowed in egress rule source", "write it in the destination", denied},
+		{"a service without a name", ingress("{action: Allow, source: {services: {namespace: blue}}}"), "service-name", in + ".source.services.name", "services must specify a service name", "", denied},
+		{"a service without a namespace", ingress("{action: Allow, source: {services: {name: s}}}"), "service-namespace", in + ".source.services.namespace", "must specify a namespace", "a cluster-wide policy has no namespace of its own", denied},
+		{"services and a selector", ingress("{action: Allow, source: {services: {name: s, namespace: blue}, selector: all()}}"), "service-combined", in + ".source.services", "cannot specify Selector/NotSelector and Services on the same rule", "write two rules", denied},
+		{"services and nets", ingress("{action: Allow, source: {services: {name: s, namespace: blue}, notNets: [10.0.0.0/8]}}"), "service-combined", in + ".source.services", "cannot specify Nets/NotNets and Services on the same rule", "write two rules", denied},
+		{"services and accounts", ingress("{action: Allow, source: {services: {name: s, namespace: blue}, serviceAccounts: {names: [a]}}}"), "service-combined", in + ".source.services", "cannot specify ServiceAccounts and Services on the same rule", "write two rules", denied},
+		{"services and a namespace selector", ingress("{action: Allow, source: {services: {name: s, namespace: blue}, namespaceSelector: all()}}"), "service-combined", in + ".source.services", "cannot specify NamespaceSelector and Services on the same rule", "write two rules", denied},
+		{"services and ports", gnp("{egress: [{action: Allow, protocol: TCP, destination: {services: {name: s, namespace: blue}, ports: [80]}}]}"), "service-combined", "spec.egress[0].destination.services", "ports and notPorts cannot be specified with services", "the ports are those of the service; remove them", denied},
 		{"domains", gnp("{egress: [{action: Allow, destination: {domains: [example.com]}}]}"), "not-supported", "spec.egress[0].destination.domains", "domains are not supported by this version", denies, denied},
-		{"named ports", ingress("{action: Allow, protocol: TCP, destination: {ports: [80, http]}}"), "not-supported", in + ".destination.ports[1]", "named ports are not supported by this version", denies, denied},
-		{"named notPorts", ingress("{action: Allow, protocol: TCP, source: {notPorts: [http]}}"), "not-supported", in + ".source.notPorts[0]", "named ports are not supported by this version", denies, denied},
-		{"named ports without a protocol", ingress("{action: Allow, destination: {ports: [http]}}"), "not-supported", in + ".destination.ports[0]", "named ports are not supported by this version", denies, denied},
+		{"a named port of a protocol without", ingress("{action: Allow, protocol: ICMP, destination: {ports: [http]}}"), "port-protocol", in + ".destination.ports[0]", noPorts, "ICMP has no ports", denied},
+		{"a port name", ingress("{action: Allow, protocol: TCP, destination: {ports: ['a b']}}"), "port-invalid", in + ".destination.ports[0]", `port name invalid, must have 1 to 128 of the characters a-z, A-Z, 0-9, '_', '.' and '-': "a b"`, aPort, denied},
 		{"preDNAT", gnp("{preDNAT: true, applyOnForward: true}"), "not-supported", "spec.preDNAT", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
 		{"doNotTrack", gnp("{doNotTrack: true, applyOnForward: true}"), "not-supported", "spec.doNotTrack", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
 		{"applyOnForward", gnp("{applyOnForward: true}"), "not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed by this version", "the policy holds for pods and for traffic of the host itself", kept},
@@ -168,7 +178,10 @@ func fateOf(o model.Object) fate {
 // TestEveryCodeHasACase reads the codes out of the source, so that none is
 // added without a row above or a case of Check.
 func TestEveryCodeHasACase(t *testing.T) {
-	tried := map[string]bool{"tier-missing": true, "profile-missing": true, "address-shared": true} // TestCheck
+	tried := map[string]bool{
+		"tier-missing": true, "profile-missing": true, "address-shared": true, // TestCheck
+		"http-invalid": true, "http-not-seen": true, // TestHTTP
+	}
 	for _, row := range problemRows() {
 		tried[row.code] = true
 	}
@@ -216,7 +229,7 @@ func TestAllProblems(t *testing.T) {
   - {action: Reject, protocol: HTTP, source: {nets: [a, b], selector: "("}}
   - {action: Allow}
   egress:
-  - {action: Allow, destination: {services: {name: s}, ports: [http]}}`))[0])
+  - {action: Allow, destination: {domains: [example.com], nets: [c]}}`))[0])
 	var places []string
 	for _, p := range got {
 		places = append(places, p.Code+" "+p.Path)
@@ -225,7 +238,7 @@ func TestAllProblems(t *testing.T) {
 		"types-repeated spec.types", "selector-syntax spec.selector", "not-supported spec.applyOnForward",
 		"action-invalid spec.ingress[0].action", "protocol-invalid spec.ingress[0].protocol",
 		"net-syntax spec.ingress[0].source.nets[0]", "net-syntax spec.ingress[0].source.nets[1]", "selector-syntax spec.ingress[0].source.selector",
-		"not-supported spec.egress[0].destination.services", "not-supported spec.egress[0].destination.ports[0]",
+		"not-supported spec.egress[0].destination.domains", "net-syntax spec.egress[0].destination.nets[0]",
 	}
 	if diff := cmp.Diff(want, places); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -240,6 +253,7 @@ func TestOnlyThatDirection(t *testing.T) {
 		want [2]bool
 	}{
 		{"{ingress: [{action: Allow}, {action: Reject}], egress: [{action: Allow}]}", [2]bool{true, false}},
+		{"{ingress: [{action: Reject}, {action: Allow}], egress: [{action: Allow}]}", [2]bool{true, false}},
 		{"{ingress: [{action: Allow}], egress: [{action: Reject}]}", [2]bool{false, true}},
 		{"{ingress: [{action: Allow}], egress: [{action: Allow}]}", [2]bool{}},
 		{"{types: [Ingress], ingress: [{action: Allow}], egress: [{action: Reject}]}", [2]bool{false, true}},

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -26,6 +27,8 @@ func kinds(kind string) metav1.Object {
 		return &corev1.Node{}
 	case "Pod":
 		return &corev1.Pod{}
+	case "EndpointSlice":
+		return &discoveryv1.EndpointSlice{}
 	case "knp":
 		return &networkingv1.NetworkPolicy{}
 	case "NetworkPolicy":

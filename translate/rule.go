@@ -80,8 +80,12 @@ func (r *ruleReader) rule(in *v3.Rule) model.Rule {
 	r.protocolFamily(out.Protocol, out.IPVersion)
 	r.protocolFamily(out.NotProtocol, out.IPVersion)
 	r.unsupported(in)
+	r.icmp(in, &out)
+	r.http(in, &out)
 	out.Source = r.peer(&in.Source, ".source", out.Protocol)
 	out.Destination = r.peer(&in.Destination, ".destination", out.Protocol)
+	out.Source.Service = r.service(&in.Source, ".source", r.scope.egress)
+	out.Destination.Service = r.service(&in.Destination, ".destination", !r.scope.egress)
 	r.families(&out)
 	return out
 }
@@ -112,37 +116,24 @@ func (r *ruleReader) protocolFamily(protocol *uint8, ipVersion uint8) {
 
 // unsupported reports what this version cannot enforce.
 func (r *ruleReader) unsupported(in *v3.Rule) {
-	const denies = "until then the policy denies everything in this direction; remove the field to go without"
-	no := func(used bool, path, what string) {
-		if used {
-			r.fail(problemf("not-supported", path, "%s not supported by this version", what).hint(denies))
-		}
-	}
-	no(in.ICMP != nil, ".icmp", "ICMP types and codes are")
-	no(in.NotICMP != nil, ".notICMP", "ICMP types and codes are")
-	no(in.HTTP != nil, ".http", "HTTP rules are")
 	for _, side := range []struct {
-		path string
-		v3.EntityRule
-	}{{".source", in.Source}, {".destination", in.Destination}} {
-		no(side.Services != nil, side.path+".services", "services are")
-		no(len(side.Domains) > 0, side.path+".domains", "domains are")
-		for i, p := range side.Ports {
-			no(p.Err() == nil && !p.IsNumeric(), fmt.Sprintf("%s.ports[%d]", side.path, i), "named ports are")
-		}
-		for i, p := range side.NotPorts {
-			no(p.Err() == nil && !p.IsNumeric(), fmt.Sprintf("%s.notPorts[%d]", side.path, i), "named ports are")
+		path    string
+		domains []string
+	}{{".source", in.Source.Domains}, {".destination", in.Destination.Domains}} {
+		if len(side.domains) > 0 {
+			r.fail(problemf("not-supported", side.path+".domains", "domains are not supported by this version").
+				hint("until then the policy denies everything in this direction; remove the field to go without"))
 		}
 	}
 }
 
 func (r *ruleReader) peer(in *v3.EntityRule, path string, protocol *uint8) model.Peer {
 	out := model.Peer{
-		Nets:     r.nets(in.Nets, path+".nets"),
-		NotNets:  r.nets(in.NotNets, path+".notNets"),
-		Ports:    r.ports(in.Ports, path+".ports", protocol),
-		NotPorts: r.ports(in.NotPorts, path+".notPorts", protocol),
+		Nets:    r.nets(in.Nets, path+".nets"),
+		NotNets: r.nets(in.NotNets, path+".notNets"),
 	}
+	out.Ports, out.NamedPorts = r.ports(in.Ports, path+".ports", protocol)
+	out.NotPorts, out.NotNamedPorts = r.ports(in.NotPorts, path+".notPorts", protocol)
 	for i, n := range out.NotNets {
 		if n.Bits() == 0 {
 			r.warn(problemf("net-catch-all", fmt.Sprintf("%s.notNets[%d]", path, i),
@@ -238,26 +229,25 @@ func (r *ruleReader) nets(in []string, path string) []netip.Prefix {
 	return out
 }
 
-func (r *ruleReader) ports(in []v3.Port, path string, protocol *uint8) []model.PortRange {
-	var out []model.PortRange
+func (r *ruleReader) ports(in []v3.Port, path string, protocol *uint8) (numbers []model.PortRange, names []string) {
 	for i, p := range in {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		switch err := p.Err(); {
 		case err != nil:
 			r.fail(problemf("port-invalid", at, "%v: %q", err, p.String()).hint("write a number from 1 to 65535, a range as \"8000:8080\" or a name"))
+		case protocol != nil && !verdict.HasPorts(*protocol):
+			r.fail(problemf("port-protocol", at, "rules that specify ports must set protocol to TCP or UDP or SCTP").
+				hint("%s has no ports", verdict.ProtocolName(*protocol)))
 		case !p.IsNumeric():
-			// reported as unsupported
+			names = append(names, p.Name)
 		case protocol == nil:
 			r.fail(problemf("port-protocol", at, "rules with numeric port or port range must set protocol to TCP or UDP or SCTP").
 				hint("add protocol: TCP to the rule, or another that has ports"))
-		case !verdict.HasPorts(*protocol):
-			r.fail(problemf("port-protocol", at, "rules that specify ports must set protocol to TCP or UDP or SCTP").
-				hint("%s has no ports", verdict.ProtocolName(*protocol)))
 		default:
-			out = append(out, model.PortRange{From: p.Min, To: p.Max})
+			numbers = append(numbers, model.PortRange{From: p.Min, To: p.Max})
 		}
 	}
-	return out
+	return numbers, names
 }
 
 // families reports rules that mix IPv4 and IPv6.

@@ -359,4 +359,15 @@ func TestByAddress(t *testing.T) {
 	if diff := cmp.Diff([]string{"red/fe", "red/be"}, matched(s, verdict.Ingress)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	// A selector and a notSelector are one set: what is taken out is the object
+	// that notSelector matches, not the address that it shares with others.
+	s, _ = world(t, cluster, cover, gnp("{ingress: [{action: Allow, source: {selector: app == 'fe' || has(cover), notSelector: has(cover), nets: [10.0.0.0/8]}}]}"))
+	if diff := cmp.Diff([]string{"blue/fe", "red/fe", "hep:fe"}, matched(s, verdict.Ingress)); diff != "" {
+		t.Errorf("with a notSelector: (-want +got)\n%s", diff)
+	}
+	// A notSelector alone is about addresses.
+	s, _ = world(t, cluster, cover, gnp("{ingress: [{action: Allow, source: {notSelector: has(cover), nets: [10.0.0.0/16]}}]}"))
+	if diff := cmp.Diff([]string{"blue/fe", "blue/be", "unknown"}, matched(s, verdict.Ingress)); diff != "" {
+		t.Errorf("with a notSelector alone: (-want +got)\n%s", diff)
+	}
 }

@@ -17,7 +17,7 @@ const (
 
 // Packet is the first packet of a connection, as normal policy sees it: after
 // destination NAT. Src and Dst are of one family. Ports are 0 for protocols
-// that have none.
+// that have none; for ICMP and ICMPv6, DstPort is ICMPKey of type and code.
 type Packet struct {
 	Src, Dst         netip.Addr
 	Protocol         uint8
@@ -29,6 +29,14 @@ type Packet struct {
 func HasPorts(protocol uint8) bool {
 	return protocol == TCP || protocol == UDP || protocol == SCTP
 }
+
+// IsICMP reports whether the protocol is ICMP or ICMPv6.
+func IsICMP(protocol uint8) bool { return protocol == ICMP || protocol == ICMPv6 }
+
+// ICMPKey puts the type and the code of an ICMP message in the place of a
+// destination port: the first two bytes of its header, as a port is the second
+// two of TCP's.
+func ICMPKey(icmpType, code uint8) uint16 { return uint16(icmpType)<<8 | uint16(code) }
 
 // ProtocolName returns the name as policies write it, or the number.
 func ProtocolName(protocol uint8) string {
@@ -51,6 +59,9 @@ func ProtocolName(protocol uint8) string {
 
 // String returns "TCP 10.0.0.1:1024 -> 10.0.0.2:80".
 func (p Packet) String() string {
+	if IsICMP(p.Protocol) {
+		return fmt.Sprintf("%s %d/%d %s -> %s", ProtocolName(p.Protocol), p.DstPort>>8, p.DstPort&255, p.Src, p.Dst)
+	}
 	if !HasPorts(p.Protocol) {
 		return fmt.Sprintf("%s %s -> %s", ProtocolName(p.Protocol), p.Src, p.Dst)
 	}

@@ -136,8 +136,8 @@ func TestPacket(t *testing.T) {
 		{verdict.Packet{Src: a, Dst: b, Protocol: verdict.TCP, SrcPort: 1024, DstPort: 80}, "TCP 10.0.0.1:1024 -> 10.0.0.2:80"},
 		{verdict.Packet{Src: c, Dst: d, Protocol: verdict.UDP, SrcPort: 1024, DstPort: 53}, "UDP [fd00::1]:1024 -> [fd00::2]:53"},
 		{verdict.Packet{Src: a, Dst: b, Protocol: verdict.SCTP, DstPort: 9}, "SCTP 10.0.0.1:0 -> 10.0.0.2:9"},
-		{verdict.Packet{Src: a, Dst: b, Protocol: verdict.ICMP}, "ICMP 10.0.0.1 -> 10.0.0.2"},
-		{verdict.Packet{Src: c, Dst: d, Protocol: verdict.ICMPv6}, "ICMPv6 fd00::1 -> fd00::2"},
+		{verdict.Packet{Src: a, Dst: b, Protocol: verdict.ICMP, DstPort: verdict.ICMPKey(8, 0)}, "ICMP 8/0 10.0.0.1 -> 10.0.0.2"},
+		{verdict.Packet{Src: c, Dst: d, Protocol: verdict.ICMPv6, DstPort: verdict.ICMPKey(1, 4)}, "ICMPv6 1/4 fd00::1 -> fd00::2"},
 		{verdict.Packet{Src: a, Dst: b, Protocol: verdict.UDPLite}, "UDPLite 10.0.0.1 -> 10.0.0.2"},
 		{verdict.Packet{Src: a, Dst: b, Protocol: 47}, "47 10.0.0.1 -> 10.0.0.2"},
 	} {
@@ -159,6 +159,9 @@ func TestHasPorts(t *testing.T) {
 		want := n == 6 || n == 17 || n == 132
 		if got := verdict.HasPorts(uint8(n)); got != want {
 			t.Errorf("protocol %d: %v", n, got)
+		}
+		if got := verdict.IsICMP(uint8(n)); got != (n == 1 || n == 58) {
+			t.Errorf("protocol %d is ICMP: %v", n, got)
 		}
 	}
 }

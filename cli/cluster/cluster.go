@@ -132,7 +132,7 @@ func (r *reader) page(ctx context.Context, kind manifest.Kind, limit int, next s
 	switch {
 	case err != nil:
 		return nil, err
-	case response.StatusCode == http.StatusNotFound:
+	case response.StatusCode == http.StatusNotFound && kind.APIVersion != "v1": // those every API server has
 		return nil, nil
 	case response.StatusCode == http.StatusGone:
 		return nil, errGone

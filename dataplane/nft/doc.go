@@ -9,7 +9,8 @@
 //	to-host, from-host       interface -> the set's chain of the host endpoint
 //	out-N, in-N              one chain a table.Set: the peer's address becomes a
 //	                         class (maps host4, net4, ...), the class a row (map rows-N)
-//	row-N                    one chain a table.Row: protocol and ports -> verdict
+//	row-N                    protocol and ports -> verdict; rows that differ only in
+//	                         their reasons share a chain
 //
 // The class travels in the packet's priority, never in its mark: kube-proxy
 // uses the mark, and nobody reads the priority between here and the end of the
@@ -27,6 +28,11 @@
 // nothing points at any more. What a name in the table stands for never
 // changes while a packet can reach it. Between flip and deletion it waits until
 // every packet that began before the flip has left the kernel's hooks.
+//
+// One packet makes two look-ups that a change may come between: its set, then
+// the peer's class. Where a policy's edit changes both, the addresses concerned
+// go to their new classes by way of classes that the old sets and the new both
+// know (see bridge), and the flip takes three transactions instead of one.
 //
 // # Starting beside a table that exists
 //

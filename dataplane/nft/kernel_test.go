@@ -3,6 +3,7 @@ package nft
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -219,6 +220,45 @@ func TestHostEndpoints(t *testing.T) {
 	delete(p.Tables.Endpoints, verdict.EndpointID{Kind: verdict.Host, Name: "star"})
 	p.apply(d, p.Program)
 	try("star gone", other, 80, true, true)
+	if !strings.Contains(p.nft("list", "chains", "inet"), "chain fork-") {
+		t.Error("node2 has no chain that chooses by address")
+	}
+	delete(p.Tables.Endpoints, verdict.EndpointID{Kind: verdict.Host, Name: "node2"})
+	p.apply(d, p.Program)
+	if strings.Contains(p.nft("list", "chains", "inet"), "chain fork-") {
+		t.Error("the chain that chose by address is left over")
+	}
+}
+
+// TestMany: lists of elements that need several messages, and ranges that
+// touch.
+func TestMany(t *testing.T) {
+	p := newPods(t)
+	d := p.dataplane()
+	even, odd := p.class(), p.class()
+	in := p.set(verdict.Ingress, verdict.Pod, p.no, p.no, map[table.ClassID]table.RowID{even: p.yes})
+	p.pod(p.b, in, p.open[verdict.Egress])
+	p.apply(d, p.Program)
+	p.ask(t, "tcp", 0, 80, false)
+	p.Tables = p.Tables.Clone()
+	for i := range 5000 {
+		p.Tables.Hosts[netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})] = odd
+		from, to := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 255})
+		p.Tables.Nets = append(p.Tables.Nets, table.Net{From: from, To: to, Class: []table.ClassID{even, odd}[i%2]})
+	}
+	p.Tables.Hosts[p.a.addrs[1]] = even
+	p.apply(d, p.Program)
+	p.ask(t, "tcp", 0, 80, true) // 10.1.0.1 is in an even range
+	if n := strings.Count(p.nft("list", "map", "inet", "tierwall", "host4"), " : "); n != 5000+1 {
+		t.Errorf("%d addresses in the kernel, want 5000", n-1)
+	}
+	p.Tables = p.Tables.Clone()
+	for i := range p.Tables.Nets {
+		p.Tables.Nets[i].Class = []table.ClassID{odd, even}[i%2]
+	}
+	p.Tables.Hosts = map[netip.Addr]table.ClassID{}
+	p.apply(d, p.Program)
+	p.ask(t, "tcp", 0, 80, false)
 }
 
 // TestTraceless: the priority, in which the class travels, is none again for

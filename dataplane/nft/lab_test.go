@@ -132,6 +132,8 @@ func (l *lab) add(name string, mute bool, addrs ...string) *machine {
 	l.quiet(m.ns, "eth0")
 	l.quiet(l.router, m.iface)
 	inner, outer := l.up(h, "eth0"), l.up(l.link, m.iface)
+	l.running(h, "eth0")
+	l.running(l.link, m.iface)
 	m.mac, m.gateway, m.index = inner.Attrs().HardwareAddr, outer.Attrs().HardwareAddr, inner.Attrs().Index
 	for _, a := range m.addrs {
 		l.routeTo(m, outer, a)
@@ -140,6 +142,20 @@ func (l *lab) add(name string, mute bool, addrs ...string) *machine {
 		}
 	}
 	return m
+}
+
+// running waits until the kernel has seen that both ends of a link are up: until
+// then it drops what is sent.
+func (l *lab) running(h *netlink.Handle, name string) {
+	for range 500 {
+		link, err := h.LinkByName(name)
+		l.must(err)
+		if link.Attrs().OperState == netlink.OperUp {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	l.t.Fatalf("%s does not come up", name)
 }
 
 // quiet keeps IPv6 from talking on its own on an interface.

@@ -50,7 +50,7 @@ func TestRangesOf(t *testing.T) {
 	var list []string
 	for _, r := range rangesOf([]netip.Prefix{
 		netip.MustParsePrefix("10.1.1.7/24"), netip.MustParsePrefix("10.1.0.0/24"), netip.MustParsePrefix("10.1.0.128/25"),
-		netip.MustParsePrefix("10.1.3.0/24"), netip.MustParsePrefix("255.255.255.0/24"), netip.MustParsePrefix("::/128"), netip.MustParsePrefix("fd00::/8"),
+		netip.MustParsePrefix("10.1.3.0/24"), netip.MustParsePrefix("10.1.3.4/32"), netip.MustParsePrefix("255.255.255.0/24"), netip.MustParsePrefix("::/128"), netip.MustParsePrefix("fd00::/8"),
 	}) {
 		list = append(list, r.from.String()+"-"+r.to.String())
 	}
@@ -68,6 +68,25 @@ func TestEpochs(t *testing.T) {
 	}
 	if got := (inventory{[]string{"forward", "row-1.4"}, []string{"pods.5"}}).epoch(); got != 6 {
 		t.Errorf("the next epoch is %d, want 6", got)
+	}
+}
+
+// TestRectangles: every type with every code is in one rectangle if it is in
+// the range, else in none.
+func TestRectangles(t *testing.T) {
+	for _, r := range [][2]uint16{{0, 65535}, {0x0800, 0x0800}, {0x0800, 0x08ff}, {0x0204, 0x0601}, {0x0204, 0x0301}, {0x0200, 0x0301}, {0x02fe, 0x03ff}, {0xff07, 0xffff}, {1, 0xfffe}} {
+		for key := range 1 << 16 {
+			n := 0
+			for _, e := range rectangles(r[0], r[1], back) {
+				in := func(v int, r [2]uint16) bool { return int(r[0]) <= v && v <= int(r[1]) }
+				if in(key>>8, e.types) && in(key&255, e.codes) {
+					n++
+				}
+			}
+			if want := int(r[0]) <= key && key <= int(r[1]); n > 1 || (n == 1) != want {
+				t.Fatalf("%#x to %#x: %#x is in %d rectangles", r[0], r[1], key, n)
+			}
+		}
 	}
 }
 
@@ -91,6 +110,31 @@ func TestConflict(t *testing.T) {
 	e.Spans[0][0].To = netip.MustParseAddr("10.1.0.2")
 	if _, err := (builder{}).dispatch(h.Program); err == nil {
 		t.Error("a pod with a range of addresses is accepted")
+	}
+}
+
+// TestHostTarget: a host endpoint with one set for all addresses goes right to
+// it; any other needs a chain that looks at the local address.
+func TestHostTarget(t *testing.T) {
+	whole := bothFamilies(7)
+	part := func(i int) []table.Span {
+		spans := slices.Clone(whole)
+		spans[i].To = spans[i].To.Prev()
+		return spans
+	}
+	d := &dispatch{forks: map[string]chain{}}
+	for name, test := range map[string]struct {
+		spans []table.Span
+		fork  bool
+	}{"whole": {whole, false}, "v4 alone": {whole[:1], true}, "part of v4": {part(0), true}, "part of v6": {part(1), true},
+		"two sets": {[]table.Span{whole[0], bothFamilies(8)[1]}, true}, "none": {nil, true}} {
+		got := builder{}.hostTarget(d, &table.Endpoint{Spans: [2][]table.Span{test.spans, nil}}, verdict.Ingress)
+		if _, fork := d.forks[got]; fork != test.fork || !fork && got != "in-7" {
+			t.Errorf("%s: chain %s", name, got)
+		}
+	}
+	if len(d.forks) != 5 {
+		t.Errorf("%d chains for 5 different lists of spans", len(d.forks))
 	}
 }
 
@@ -234,11 +278,12 @@ func TestShared(t *testing.T) {
 	tcp := func(a, b *verdict.Trace, ranges ...[2]uint16) *table.Row {
 		return &table.Row{Other: b, Protocols: []table.Protocol{ports(verdict.TCP, a, b, ranges...)}}
 	}
-	list := []struct {
+	type shared struct {
 		name   string
 		row    *table.Row
 		chains int
-	}{
+	}
+	list := []shared{
 		{"uniform", &table.Row{Other: yes}, 0},
 		{"differs in the reason only", tcp(trace(verdict.Allow, 5), yes, [2]uint16{1, 1}), 0},
 		{"logs", &table.Row{Other: trace(verdict.Allow, 0, 1)}, 2},
@@ -248,6 +293,13 @@ func TestShared(t *testing.T) {
 		{"the opposite", tcp(no, yes, [2]uint16{1, 2}), 1},
 		{"another port", tcp(yes, no, [2]uint16{1, 3}), 1},
 		{"logs by another rule", &table.Row{Other: trace(verdict.Allow, 0, 2)}, 2},
+	}
+	for _, cut := range []uint16{1000, 2000} {
+		udp := table.Protocol{Number: verdict.UDP, Bands: []table.Band{{To: cut, Cells: cells(yes, no, [2]uint16{53, 53})}, {From: cut + 1, To: 65535, Cells: cells(no, no)}}}
+		list = append(list, shared{fmt.Sprintf("source ports to %d", cut), &table.Row{Other: no, Protocols: []table.Protocol{udp}}, 1})
+		udp.Bands = append(slices.Clone(udp.Bands[:1]), table.Band{From: cut + 1, To: cut + 5, Cells: cells(no, yes)}, table.Band{From: cut + 6, To: 65535, Cells: cells(no, no)})
+		udp.Bands[1].Cells = cells(trace(verdict.Deny, 4), no)
+		list = append(list, shared{"and in three bands", &table.Row{Other: no, Protocols: []table.Protocol{udp}}, 0})
 	}
 	b := builder{book: newRowBook()}
 	for i, test := range list {

@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -63,6 +64,8 @@ func (w *world) row(h *hand) table.RowID {
 		case w.r.IntN(2) == 0:
 		case verdict.HasPorts(number):
 			list = append(list, table.Protocol{Number: number, Bands: w.bands()})
+		case verdict.IsICMP(number):
+			list = append(list, table.Protocol{Number: number, Bands: []table.Band{{To: 65535, Cells: w.cells(icmpEdges)}}})
 		default:
 			list = append(list, plainly(number, w.trace()))
 		}
@@ -70,8 +73,12 @@ func (w *world) row(h *hand) table.RowID {
 	return h.row(w.trace(), list...)
 }
 
+// icmpEdges are the types with codes at which something may change: about those
+// of messages that begin a connection for conntrack.
+var icmpEdges = []uint16{0, 0x0800, 0x0801, 0x0802, 0x0900, 0x0d00, 0x0d07, 0x0e00, 0x7f05, 0x8000, 0x8001, 0x8003, 0x8100, 0xff00}
+
 // cuts returns the first ports of parts of all ports, 0 first.
-func (w *world) cuts(n int) []uint16 {
+func (w *world) cuts(n int, edges []uint16) []uint16 {
 	cuts := []uint16{0}
 	for range w.r.IntN(n) {
 		cuts = append(cuts, edges[w.r.IntN(len(edges))])
@@ -88,22 +95,25 @@ func end(cuts []uint16, i int) uint16 {
 }
 
 func (w *world) bands() (bands []table.Band) {
-	cuts := w.cuts(1 + 2*w.r.IntN(2))
+	cuts := w.cuts(1+2*w.r.IntN(2), edges)
 	for i, from := range cuts {
-		b := table.Band{From: from, To: end(cuts, i)}
-		inner := w.cuts(7)
-		for j, from := range inner {
-			b.Cells = append(b.Cells, table.Cell{From: from, To: end(inner, j), Decision: w.trace()})
-		}
-		bands = append(bands, b)
+		bands = append(bands, table.Band{From: from, To: end(cuts, i), Cells: w.cells(edges)})
 	}
 	return bands
+}
+
+func (w *world) cells(edges []uint16) (cells []table.Cell) {
+	cuts := w.cuts(7, edges)
+	for i, from := range cuts {
+		cells = append(cells, table.Cell{From: from, To: end(cuts, i), Decision: w.trace()})
+	}
+	return cells
 }
 
 // program makes random tables with ids that h has not given yet.
 func (w *world) program(h *hand) dataplane.Program {
 	h.Program = newHand(0).Program
-	h.PodNets = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24"), netip.MustParsePrefix("fd01::/64"), netip.MustParsePrefix("10.1.0.128/25")}
+	h.PodNets = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24"), netip.MustParsePrefix("fd01::/64")}
 	var rows []table.RowID
 	for range 1 + w.r.IntN(8) {
 		rows = append(rows, w.row(h))
@@ -112,6 +122,48 @@ func (w *world) program(h *hand) dataplane.Program {
 	for _, m := range w.pods {
 		h.pod(m, w.set(h, verdict.Ingress, rows, classes), w.set(h, verdict.Egress, rows, classes))
 	}
+	return h.Program
+}
+
+// edit changes something in tables that stay: rows of classes in sets, classes
+// of addresses, sets of pods, and the closed networks.
+func (w *world) edit(h *hand) dataplane.Program {
+	tb := h.Tables.Clone()
+	h.Tables = tb
+	h.PodNets = nil
+	for _, n := range []string{"10.1.0.0/24", "10.1.0.8/29", "fd01::/64", "fd01::9/128"} {
+		if w.r.IntN(3) > 0 {
+			h.PodNets = append(h.PodNets, netip.MustParsePrefix(n))
+		}
+	}
+	rows, sets := slices.Sorted(maps.Keys(tb.Rows)), slices.Sorted(maps.Keys(tb.Sets))
+	classes := []table.ClassID{h.class(), h.class(), table.OtherIPv4, table.OtherIPv6}
+	for _, id := range sets {
+		s := *tb.Sets[id]
+		s.Rows = maps.Clone(s.Rows)
+		for _, c := range append(slices.Sorted(maps.Keys(s.Rows)), classes...) {
+			switch w.r.IntN(4) {
+			case 0:
+				delete(s.Rows, c)
+			case 1:
+				s.Rows[c] = rows[w.r.IntN(len(rows))]
+			}
+		}
+		tb.Sets[id] = &s
+	}
+	for _, m := range w.machines() {
+		for _, a := range m.addrs {
+			switch w.r.IntN(4) {
+			case 0:
+				delete(tb.Hosts, a)
+			case 1:
+				tb.Hosts[a] = classes[w.r.IntN(2)]
+			}
+		}
+	}
+	m := w.pods[w.r.IntN(len(w.pods))]
+	e := tb.Endpoints[verdict.EndpointID{Kind: verdict.Pod, Namespace: "blue", Name: m.name}]
+	h.pod(m, e.Spans[verdict.Ingress][0].Set, w.set(h, verdict.Egress, rows, classes))
 	return h.Program
 }
 
@@ -128,6 +180,7 @@ func (w *world) set(h *hand, d verdict.Direction, rows []table.RowID, classes []
 
 // classes gives single addresses and ranges of the outside their classes.
 func (w *world) classes(h *hand) (classes []table.ClassID) {
+	classes = []table.ClassID{table.OtherIPv4, table.OtherIPv6}
 	for _, m := range w.machines() {
 		for _, a := range m.addrs {
 			if w.r.IntN(2) == 0 {
@@ -171,6 +224,12 @@ func (w *world) shoot() shot {
 	if verdict.HasPorts(number) {
 		s.packet.SrcPort, s.packet.DstPort = edges[w.r.IntN(len(edges)-1)+1], edges[w.r.IntN(len(edges)-1)+1]
 	}
+	if verdict.IsICMP(number) { // conntrack knows a request with any code
+		s.packet.DstPort = verdict.ICMPKey([]uint8{8, 128}[v6], uint8(w.r.IntN(5)))
+		if v6 == 0 && w.r.IntN(2) == 0 {
+			s.packet.DstPort = verdict.ICMPKey(13, uint8(w.r.IntN(9))) // a timestamp
+		}
+	}
 	w.id++
 	s.id = w.id
 	return s
@@ -207,7 +266,12 @@ func (w *world) volley(t *testing.T, p dataplane.Program, n int) (passed int) {
 		shots = append(shots, s)
 		w.wires[s.from].send(s.packet, s.id)
 	}
-	time.Sleep(100 * time.Millisecond)
+	for _, s := range shots {
+		if w.allowed(p, s) {
+			w.wires[s.to].settled(s.id, 1)
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
 	for _, s := range shots {
 		got := w.wires[s.to].count(s.id)
 		want := 0
@@ -222,6 +286,14 @@ func (w *world) volley(t *testing.T, p dataplane.Program, n int) (passed int) {
 	return passed
 }
 
+// next is the program of a round: now and then quite another, else an edit.
+func (w *world) next(h *hand, round int) dataplane.Program {
+	if round%4 == 0 {
+		return w.program(h)
+	}
+	return w.edit(h)
+}
+
 func TestRandomTables(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -229,12 +301,12 @@ func TestRandomTables(t *testing.T) {
 	h := newHand(0)
 	d := w.dataplane()
 	passed, sent := 0, 0
-	for round := range 12 {
-		if round%4 == 3 {
+	for round := range 16 {
+		if round%8 == 4 {
 			d = w.dataplane() // a restart: the former ids mean nothing
 			h.next = 0
 		}
-		p := w.program(h)
+		p := w.next(h, round)
 		w.apply(d, p)
 		passed += w.volley(t, p, 400)
 		sent += 400

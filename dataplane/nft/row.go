@@ -7,6 +7,7 @@ import (
 	"github.com/google/nftables/expr"
 
 	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
 )
 
 // rowBook knows the chain of each row of the tables. It is kept for an epoch
@@ -86,6 +87,8 @@ func (b builder) shapeChains(id table.RowID, s shape) []chain {
 	c.rules = append(c.rules, w.ports.rules(byPort, false)...)
 	c.rules = append(c.rules, w.ranges.rules(byPortRange, false)...)
 	c.rules = append(c.rules, w.both.rules(byBothRanges, true)...)
+	c.rules = append(c.rules, icmpRules(verdict.ICMP, w.icmp)...)
+	c.rules = append(c.rules, icmpRules(verdict.ICMPv6, w.icmpv6)...)
 	c.rules = append(c.rules, w.whole.rules(byProtocol, false)...)
 	c.rules = append(c.rules, to(w.verdict(s.other)))
 	return append(w.logs, c)
@@ -100,6 +103,7 @@ type rowWriter struct {
 	id                         table.RowID
 	other                      effect
 	ports, ranges, both, whole part
+	icmp, icmpv6               []icmpEntry
 	logs                       []chain
 	logged                     map[effect]string
 }
@@ -124,22 +128,30 @@ func (w *rowWriter) protocol(p protocol) {
 	rest := p.rest()
 	for _, b := range p.bands {
 		for _, c := range b.cells {
-			if c.effect == rest {
-				continue
-			}
-			e := entry{p.number, [2]uint16{b.from, b.to}, [2]uint16{c.from, c.to}, w.verdict(c.effect)}
-			switch {
-			case len(p.bands) > 1:
-				w.both = append(w.both, e)
-			case c.from == c.to:
-				w.ports = append(w.ports, e)
-			default:
-				w.ranges = append(w.ranges, e)
+			if c.effect != rest {
+				w.cell(p, b, c)
 			}
 		}
 	}
 	if rest != w.other {
 		w.whole = append(w.whole, entry{p.number, allPorts, allPorts, w.verdict(rest)})
+	}
+}
+
+func (w *rowWriter) cell(p protocol, b band, c cell) {
+	v := w.verdict(c.effect)
+	e := entry{p.number, [2]uint16{b.from, b.to}, [2]uint16{c.from, c.to}, v}
+	switch {
+	case p.number == verdict.ICMP:
+		w.icmp = append(w.icmp, rectangles(c.from, c.to, v)...)
+	case p.number == verdict.ICMPv6:
+		w.icmpv6 = append(w.icmpv6, rectangles(c.from, c.to, v)...)
+	case len(p.bands) > 1:
+		w.both = append(w.both, e)
+	case c.from == c.to:
+		w.ports = append(w.ports, e)
+	default:
+		w.ranges = append(w.ranges, e)
 	}
 }
 

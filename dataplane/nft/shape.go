@@ -63,10 +63,15 @@ func shapeOf(r *table.Row) shape {
 	return s
 }
 
-// bandsOf merges a protocol's bands. A protocol without ports has but one cell:
-// that of port 0, at which the tables look it up.
+// bandsOf merges a protocol's bands. The cells of ICMP are types with codes
+// (verdict.ICMPKey), in one band, since it has no source port. A protocol
+// without ports has but one cell: that of port 0, at which the tables look it
+// up.
 func bandsOf(p *table.Protocol) []band {
-	if !verdict.HasPorts(p.Number) {
+	switch {
+	case verdict.IsICMP(p.Number):
+		return []band{{to: 65535, cells: cellsOf(p.Bands[0])}}
+	case !verdict.HasPorts(p.Number):
 		return []band{{to: 65535, cells: []cell{{to: 65535, effect: effectOf(p.Bands[0].Cells[0].Decision)}}}}
 	}
 	var list []band

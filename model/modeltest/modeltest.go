@@ -28,7 +28,7 @@ var (
 	keys       = []string{"tier", "app", "env"}
 	values     = []string{"a", "b"}
 	tierNames  = []string{"default", "kube-admin", "kube-baseline", "sec", "gone"}
-	protocols  = []uint8{verdict.TCP, verdict.UDP, verdict.SCTP, verdict.ICMP, 47}
+	protocols  = []uint8{verdict.TCP, verdict.UDP, verdict.SCTP, verdict.ICMP, verdict.ICMPv6, 47}
 )
 
 // State returns a random state.
@@ -53,6 +53,9 @@ func (g *Gen) World() []model.Change {
 		put(g.networkSet(ns, "set"))
 	}
 	put(g.networkSet("", "global"))
+	for i := range g.IntN(3) {
+		put(g.slice(fmt.Sprintf("slice%d", i)))
+	}
 	put(&model.Tier{Name: "sec", Order: g.order(), Pass: g.IntN(3) == 0})
 	for i := range g.IntN(3) {
 		put(g.hostEndpoint(fmt.Sprintf("h%d", i)))
@@ -68,7 +71,9 @@ func (g *Gen) World() []model.Change {
 // Mutation returns a random change of one object.
 func (g *Gen) Mutation() model.Change {
 	ns := pick(g, namespaces)
-	switch g.IntN(12) {
+	switch g.IntN(13) {
+	case 12:
+		return model.Put(g.slice(fmt.Sprintf("slice%d", g.IntN(3))))
 	case 0:
 		return model.Put(&model.Namespace{Name: ns, Labels: g.labels()})
 	case 1:
@@ -130,6 +135,7 @@ func (g *Gen) Pod(ns, name string) *model.Endpoint {
 		ID:   verdict.EndpointID{Kind: verdict.Pod, Namespace: ns, Name: name},
 		Node: g.node(), Labels: labels, ServiceAccount: sa,
 		Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 1, host})},
+		Ports: g.namedPorts(),
 	}
 	if g.IntN(2) == 0 {
 		e.Addrs = append(e.Addrs, netip.MustParseAddr(fmt.Sprintf("fd00::1:%x", host)))
@@ -142,6 +148,7 @@ func (g *Gen) hostEndpoint(name string) *model.Endpoint {
 		ID:   verdict.EndpointID{Kind: verdict.Host, Name: name},
 		Node: g.node(), Labels: g.labels(), Interface: "eth0",
 		Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 2, name[1]})},
+		Ports: g.namedPorts(),
 	}
 	for _, p := range []string{"prof", "projectcalico-default-allow", "absent"} {
 		if g.IntN(3) == 0 {
@@ -149,6 +156,27 @@ func (g *Gen) hostEndpoint(name string) *model.Endpoint {
 		}
 	}
 	return e
+}
+
+var portNames = []string{"web", "dns"}
+
+// namedPorts gives the same name different numbers on different endpoints.
+func (g *Gen) namedPorts() (all []model.NamedPort) {
+	for range g.IntN(3) {
+		all = append(all, model.NamedPort{Name: pick(g, portNames), Protocol: pick(g, protocols[:3]), Port: pick(g, Ports)})
+	}
+	return all
+}
+
+func (g *Gen) slice(name string) *model.EndpointSlice {
+	s := &model.EndpointSlice{Namespace: pick(g, namespaces), Name: name, Service: "svc"}
+	for range g.IntN(5) {
+		s.Addrs = append(s.Addrs, g.address(pick(g, []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()})))
+	}
+	for range g.IntN(3) {
+		s.Ports = append(s.Ports, model.ServicePort{Protocol: pick(g, protocols[:3]), Port: pick(g, Ports)})
+	}
+	return s
 }
 
 func (g *Gen) networkSet(ns, name string) *model.NetworkSet {
@@ -182,7 +210,7 @@ func (g *Gen) Policy(name string) *model.Policy {
 		p.Selector = selector.And(p.Selector, selector.Equal(model.LabelNamespace, scope))
 	}
 	p.Applies = [2]bool{g.IntN(4) > 0, g.IntN(4) > 0}
-	p.Rules = [2][]model.Rule{g.rules(scope), g.rules(scope)}
+	p.Rules = [2][]model.Rule{g.service(g.rules(scope), verdict.Ingress), g.service(g.rules(scope), verdict.Egress)}
 	p.Invalid = [2]bool{g.IntN(30) == 0, g.IntN(30) == 0}
 	if g.IntN(30) == 0 {
 		p.Selector = nil
@@ -235,6 +263,10 @@ func (g *Gen) rules(scope string) []model.Rule {
 			g.ports(&r.Destination, 2)
 			g.ports(&r.Source, 6)
 		}
+		g.names(&r.Destination, 8)
+		g.names(&r.Source, 16)
+		g.icmp(r)
+		r.HTTP = g.IntN(20) == 0
 	}
 	return rules
 }
@@ -282,6 +314,52 @@ func (g *Gen) ports(p *model.Peer, oneIn int) {
 	}
 }
 
+func (g *Gen) names(p *model.Peer, oneIn int) {
+	if g.IntN(oneIn) == 0 {
+		p.NamedPorts = []string{pick(g, portNames)}
+	}
+	if g.IntN(oneIn*2) == 0 {
+		p.NotNamedPorts = []string{pick(g, portNames)}
+	}
+}
+
+func (g *Gen) icmp(r *model.Rule) {
+	match := func() *model.ICMPMatch {
+		m := &model.ICMPMatch{}
+		if g.IntN(4) > 0 {
+			t := pick(g, icmpTypes)
+			m.Type = &t
+		}
+		if m.Type != nil && g.IntN(2) == 0 {
+			c := uint8(g.IntN(2))
+			m.Code = &c
+		}
+		return m
+	}
+	if r.Protocol != nil && verdict.IsICMP(*r.Protocol) && g.IntN(2) == 0 {
+		r.ICMP = match()
+	}
+	if g.IntN(10) == 0 {
+		r.NotICMP = match()
+	}
+}
+
+var icmpTypes = []uint8{0, 3, 8, 128, 254}
+
+// service makes the remote side of a rule a service now and then.
+func (g *Gen) service(rules []model.Rule, d verdict.Direction) []model.Rule {
+	for i := range rules {
+		p := &rules[i].Source
+		if d == verdict.Egress {
+			p = &rules[i].Destination
+		}
+		if g.IntN(8) == 0 {
+			*p = model.Peer{Service: &model.ServiceRef{Namespace: pick(g, namespaces), Name: "svc"}}
+		}
+	}
+	return rules
+}
+
 // Ports are the ports that rules and packets are made with.
 var Ports = []uint16{1, 79, 80, 81, 443, 8080, 65515}
 
@@ -295,6 +373,9 @@ func (g *Gen) Packet(d verdict.Direction, local netip.Addr) verdict.Packet {
 	if verdict.HasPorts(p.Protocol) {
 		p.SrcPort = pick(g, Ports) + uint16(g.IntN(20))
 		p.DstPort = pick(g, Ports) + uint16(g.IntN(3))
+	}
+	if verdict.IsICMP(p.Protocol) {
+		p.DstPort = verdict.ICMPKey(pick(g, icmpTypes), uint8(g.IntN(3)))
 	}
 	return p
 }

@@ -44,12 +44,14 @@ func resources() map[string]resource {
 	return map[string]resource{
 		"Namespace":               {core("namespaces"), false, 0},
 		"Node":                    {core("nodes"), false, 0},
-		"Tier":                    {v3.GroupVersion.WithResource("tiers"), false, 0},
+		"Tier":                    {v3.GroupVersion.WithResource("tiers"), false, -1},
 		"Profile":                 {v3.GroupVersion.WithResource("profiles"), false, 0},
 		"ServiceAccount":          {core("serviceaccounts"), true, 1},
 		"HostEndpoint":            {v3.GroupVersion.WithResource("hostendpoints"), false, 1},
 		"NetworkSet":              {v3.GroupVersion.WithResource("networksets"), true, 1},
 		"GlobalNetworkSet":        {v3.GroupVersion.WithResource("globalnetworksets"), false, 1},
+		"Service":                 {core("services"), true, 1},
+		"EndpointSlice":           {schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}, true, 1},
 		"Pod":                     {core("pods"), true, 2},
 		"NetworkPolicy":           {v3.GroupVersion.WithResource("networkpolicies"), true, 3},
 		"GlobalNetworkPolicy":     {v3.GroupVersion.WithResource("globalnetworkpolicies"), false, 3},
@@ -148,6 +150,17 @@ func (c *Cluster) remove(ctx context.Context, w wanted) error {
 	return nil
 }
 
+func (c *Cluster) removeAll(ctx context.Context, gone []wanted) error {
+	for _, w := range gone {
+		if err := c.remove(ctx, w); err != nil {
+			return err
+		}
+		delete(c.holds, w.name)
+		delete(c.versions, w.name)
+	}
+	return nil
+}
+
 // Sync makes the cluster hold just the objects, besides what every cluster
 // has, and returns when all agents enforce that. Objects that are there
 // unchanged are not touched.
@@ -177,12 +190,13 @@ func (c *Cluster) Sync(ctx context.Context, objects []*manifest.Object) (Settled
 	// removals first, policies before what they stand on
 	slices.SortFunc(gone, func(a, b wanted) int { return b.resource.rank - a.resource.rank })
 	slices.SortFunc(come, func(a, b wanted) int { return a.resource.rank - b.resource.rank })
-	for _, w := range gone {
-		if err := c.remove(ctx, w); err != nil {
-			return Settled{}, err
-		}
-		delete(c.holds, w.name)
-		delete(c.versions, w.name)
+	// and tiers last of all: a policy may be on its way to another one
+	tiers := slices.IndexFunc(gone, func(w wanted) bool { return w.resource.rank < 0 })
+	if tiers < 0 {
+		tiers = len(gone)
+	}
+	if err := c.removeAll(ctx, gone[:tiers]); err != nil {
+		return Settled{}, err
 	}
 	for _, w := range come {
 		version, err := c.apply(ctx, w)
@@ -190,6 +204,12 @@ func (c *Cluster) Sync(ctx context.Context, objects []*manifest.Object) (Settled
 			return Settled{}, err
 		}
 		c.holds[w.name], c.versions[w.name] = w, version
+	}
+	if err := c.removeAll(ctx, gone[tiers:]); err != nil {
+		return Settled{}, err
+	}
+	if err := c.waitPods(ctx); err != nil {
+		return Settled{}, err
 	}
 	settled, err := c.settle(ctx, gone)
 	settled.Applied, settled.Removed = len(come), len(gone)
@@ -246,4 +266,48 @@ func nodeOf(w wanted) string {
 		return h.Spec.Node
 	}
 	return ""
+}
+
+// waitPods waits until every pod runs in the lab, and notes the version of it
+// that has its address.
+func (c *Cluster) waitPods(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		late, err := c.latePod(ctx)
+		if err == nil && late == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%s does not run after %s", late, patience), err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// latePod returns the name of a pod that does not run yet.
+func (c *Cluster) latePod(ctx context.Context) (string, error) {
+	pods, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return "", err
+	}
+	running := map[string]string{}
+	for i := range pods.Items {
+		p := &pods.Items[i]
+		if _, err := c.Lab.Host(p.Namespace + "/" + p.Name); err == nil && len(p.Status.PodIPs) > 0 || p.Spec.HostNetwork {
+			running["Pod/"+p.Namespace+"/"+p.Name] = p.ResourceVersion
+		}
+	}
+	for name, w := range c.holds {
+		if w.resource.gvr.Resource != "pods" {
+			continue
+		}
+		version, ok := running[name]
+		if !ok {
+			return name, nil
+		}
+		c.versions[name] = version
+	}
+	return "", nil
 }

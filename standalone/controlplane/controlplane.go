@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/tierwall/tierwall/server"
 )
 
 // Options say where a control plane keeps its data and where it listens.
@@ -54,6 +56,8 @@ type ControlPlane struct {
 	lock      *os.File
 	etcd      *embed.Etcd
 	cancel    context.CancelFunc
+	server    *server.Server
+	serverLog *os.File
 	// done is closed when the API server has ended; nil before it was started.
 	done chan struct{}
 }
@@ -256,6 +260,7 @@ const shutdown = 2 * time.Second
 // left of the server ends with the process.
 func (p *ControlPlane) Close() error {
 	p.cancel()
+	problems := []error{p.StopServer()}
 	if p.done != nil {
 		select {
 		case <-p.done:
@@ -266,7 +271,7 @@ func (p *ControlPlane) Close() error {
 		p.etcd.Close()
 	}
 	if p.lock != nil {
-		return p.lock.Close()
+		problems = append(problems, p.lock.Close())
 	}
-	return nil
+	return errors.Join(problems...)
 }

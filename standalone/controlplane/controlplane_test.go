@@ -33,13 +33,13 @@ func TestControlPlane(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready := time.Since(began)
-	if err := Install(ctx, p.Config); err != nil {
+	if err := p.Install(ctx); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("ready after %s, installed after %s", ready.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 
 	t.Run("installing again changes nothing", func(t *testing.T) {
-		if err := Install(ctx, p.Config); err != nil {
+		if err := p.Install(ctx); err != nil {
 			t.Fatal(err)
 		}
 	})

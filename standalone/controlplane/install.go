@@ -21,10 +21,32 @@ import (
 // FieldManager is the name under which Tierwall applies objects.
 const FieldManager = "tierwall"
 
-// Install applies the CRDs of projectcalico.org/v3, the built-in tiers and the
-// rights of agents, and returns when the API serves them. It can be repeated: what is there is
-// brought up to date.
-func Install(ctx context.Context, config *rest.Config) error {
+// Install applies the CRDs of projectcalico.org/v3, the rights of agents, the
+// admission policies and the built-in tiers, starts Tierwall's server in this
+// process, and returns when all of it is in effect. It can be repeated: what is
+// there is brought up to date.
+func (p *ControlPlane) Install(ctx context.Context) error {
+	// first, since the API server takes longest to take notice of them
+	if err := installAdmission(ctx, p.Config); err != nil {
+		return err
+	}
+	if err := installCRDs(ctx, p.Config); err != nil {
+		return err
+	}
+	if err := installRBAC(ctx, p.Config); err != nil {
+		return err
+	}
+	// before the tiers: data of a former run names a webhook that is gone
+	if err := p.startServer(ctx); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	if err := installTiers(ctx, p.Config); err != nil {
+		return err
+	}
+	return p.protected(ctx)
+}
+
+func installCRDs(ctx context.Context, config *rest.Config) error {
 	client, err := apiextensions.NewForConfig(config)
 	if err != nil {
 		return err
@@ -43,10 +65,7 @@ func Install(ctx context.Context, config *rest.Config) error {
 			return err
 		}
 	}
-	if err := installRBAC(ctx, config); err != nil {
-		return err
-	}
-	return installTiers(ctx, config)
+	return nil
 }
 
 func applyCRD(ctx context.Context, client apiextensions.Interface, crd *apiextensionsv1.CustomResourceDefinition) error {

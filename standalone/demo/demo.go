@@ -75,6 +75,9 @@ func start(ctx context.Context, o Options) (*demo, error) {
 	if _, err := d.cluster.Sync(ctx, d.world); err != nil {
 		return nil, errors.Join(err, d.cluster.Close())
 	}
+	if err := d.users(ctx); err != nil {
+		return nil, errors.Join(err, d.cluster.Close())
+	}
 	fmt.Fprintf(o.Progress, "up after %s\n", time.Since(began).Round(10*time.Millisecond))
 	return d, nil
 }
@@ -149,12 +152,18 @@ In another terminal:
   sudo ip netns exec %[5]s nft list table inet tierwall     # what the node's kernel has
   sudo ip netns exec %[6]s bash -c 'exec 3<>/dev/tcp/%[7]s/80 && echo it is open'
 
+The administrator is one of three users. The others have kubeconfigs of their own:
+
+  %[9]s   writes policies in the tier "security", which you may create
+  %[10]s   writes policies in the tier "default", in the namespace "blue"
+
 The tutorial's steps are files in %[8]s.
 To walk them all with real connections: %[3]s demo --check
 
 Ctrl-C takes everything down.
 `, d.cluster.Plane.URL, config, self, product, d.cluster.Lab.Netns("node:node-1"),
-		d.cluster.Lab.Netns("red/fe-1"), d.address("blue/be-1"), short(d.corpus))
+		d.cluster.Lab.Netns("red/fe-1"), d.address("blue/be-1"), short(d.corpus),
+		short(d.kubeconfig(SecurityEngineer)), short(d.kubeconfig(Developer)))
 }
 
 func (d *demo) address(ref string) string {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -17,7 +18,9 @@ import (
 // Options are the settings that are not part of what the lab is.
 type Options struct {
 	// Exec is the program that is started in each host with the argument
-	// HostArg, and then calls ServeHost. Empty: the running program.
+	// HostArg, and then calls ServeHost. Empty: the program tierwall-labhost
+	// beside the running one, and if it is not there, the running one itself:
+	// that has to know HostArg, and takes longer to start.
 	Exec string
 	// RunDir is where the lock is. Empty: /run/tierwall.
 	RunDir string
@@ -40,6 +43,9 @@ func (o Options) complete() (Options, error) {
 			return o, err
 		}
 		o.Exec = exe
+		if light := filepath.Join(filepath.Dir(exe), "tierwall-labhost"); isProgram(light) {
+			o.Exec = light
+		}
 	}
 	if o.RunDir == "" {
 		o.RunDir = "/run/tierwall"
@@ -48,6 +54,11 @@ func (o Options) complete() (Options, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o, nil
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
 // Lab is a running lab. Its methods may be called concurrently.

@@ -31,10 +31,24 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "hold-lab" {
 		holdLab(os.Args[2])
 	}
-	os.Exit(m.Run())
+	unlock := oneAtATime()
+	code := m.Run()
+	unlock()
+	os.Exit(code)
 }
 
 const testLab = "labtest"
+
+// oneAtATime waits for other runs of these tests on this machine: they use the
+// same namespaces.
+func oneAtATime() (unlock func()) {
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), "tierwall-labtest.lock"), os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return func() {} // the tests will say what is wrong
+	}
+	unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	return func() { f.Close() }
+}
 
 func needRoot(t *testing.T) {
 	t.Helper()
@@ -59,7 +73,7 @@ func testSpec(name string) Spec {
 		},
 		Externals: []External{
 			{Name: "db", Ports: web},
-			{Name: "dns", Addrs: []netip.Addr{netip.MustParseAddr("8.8.8.8")}, Ports: web},
+			{Name: "dns", Addrs: []netip.Addr{netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("2001:4860:4860::8888")}, Ports: web},
 		},
 	}
 }
@@ -146,7 +160,7 @@ func TestAddressPlan(t *testing.T) {
 		"node:node-1": "[172.30.0.11 fd00:172:30::11]",
 		"node:node-2": "[192.168.77.2 fd00:172:30::12]",
 		"ext:db":      "[172.30.0.100 fd00:172:30::100]",
-		"ext:dns":     "[8.8.8.8 fd00:172:30::101]",
+		"ext:dns":     "[8.8.8.8 2001:4860:4860::8888]",
 		"blue/be-1":   "[10.244.1.2 fd00:244:1::2]",
 		"blue/fe-1":   "[10.244.1.3 fd00:244:1::3]",
 		"red/fe-1":    "[10.244.2.2 fd00:244:2::2]",
@@ -201,6 +215,9 @@ func TestPodsComeAndGo(t *testing.T) {
 	}
 	if err := l.AddPod(ctx, Pod{Namespace: "n", Name: "again", Node: "a"}); err != nil {
 		t.Fatal(err)
+	}
+	if err := l.AddPod(ctx, Pod{Namespace: "n", Name: "heir", Node: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.1.1.1")}}); err != nil {
+		t.Error("the address of a pod that is gone is not free:", err)
 	}
 	if got := l.Addrs("n/again")[0]; got.Compare(netip.MustParseAddr("10.244.1.7")) < 0 {
 		t.Errorf("address %s was given again at once", got)

@@ -1,11 +1,6 @@
-// Package conformance runs the corpus of this directory: what every
-// implementation of the policy semantics must give, as PolicyTest objects. The
-// lab of tierwall-standalone runs the same files with real packets, offline/
-// excepted.
 package conformance
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,9 +50,6 @@ func checkProblems(t *testing.T, test *policytest.Test) {
 	about := strings.HasPrefix(test.Name, "invalid-") || test.Name == "tiers-order-and-missing"
 	var unexpected []string
 	for _, p := range test.Problems {
-		if p.Code == "duplicate-object" && test.Name == "host-without-profile" {
-			continue // it replaces objects of the cluster
-		}
 		unexpected = append(unexpected, p.String())
 	}
 	if about != (len(unexpected) > 0) {
@@ -66,7 +58,7 @@ func checkProblems(t *testing.T, test *policytest.Test) {
 }
 
 // TestNames holds that a test's name names one test, since results are reported
-// by it, and that it says when a test is for the offline engines.
+// by it.
 func TestNames(t *testing.T) {
 	tests, _, err := policytest.Load([]string{"."}, strings.NewReader(""))
 	if err != nil {
@@ -78,8 +70,5 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is in %s and in %s", test.Name, other, test.File)
 		}
 		seen[test.Name] = test.File
-		if offline := filepath.Dir(test.File) == "offline"; offline != strings.HasPrefix(test.Name, "offline-") {
-			t.Errorf("%s is in %s", test.Name, test.File)
-		}
 	}
 }

@@ -18,8 +18,8 @@ const module = "github.com/tierwall/tierwall"
 // earlier line; packages of one line do not know each other, unless one is in
 // the folder of the other.
 var order = [][]string{
-	{"api/v3", "selector", "verdict"},
-	{"api/crds"},
+	{"api/v3", "selector", "verdict", "internal/spelling"},
+	{"api/crds", "deploy"},
 	{"model"},
 	{"model/modeltest"},
 	{"translate"},
@@ -31,8 +31,9 @@ var order = [][]string{
 	{"labhost"},
 	{"manifest"},
 	{"policytest"},
+	{"server"},
 	{"cli"},
-	{"cmd/tierwall"},
+	{"cmd/tierwall", "cmd/tierwall-labhost"},
 	{"test"},
 }
 

@@ -76,7 +76,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := controlplane.Install(cmd.Context(), plane.Config); err != nil {
+			if err := plane.Install(cmd.Context()); err != nil {
 				return errors.Join(err, plane.Close())
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "ready: %s\nkubeconfig: %s\n", plane.URL, plane.Kubeconfig)

@@ -82,7 +82,7 @@ func follow(t *testing.T, client kubernetes.Interface) *running {
 	t.Helper()
 	began := time.Now()
 	l, err := lab.New(t.Context(), lab.Spec{Name: "labsync", Nodes: []lab.Node{{Name: "node-1"}, {Name: "node-2"}}},
-		lab.Options{RunDir: t.TempDir(), PodPorts: []lab.Port{{Proto: labhost.UDP, Number: 5353}}})
+		lab.Options{PodPorts: []lab.Port{{Proto: labhost.UDP, Number: 5353}}})
 	if err != nil {
 		t.Fatal(err)
 	}

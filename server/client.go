@@ -1,0 +1,92 @@
+package server
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+
+	v3 "github.com/tierwall/tierwall/api/v3"
+)
+
+// The resources of projectcalico.org/v3, as they are called in URLs.
+const (
+	tiersResource         = "tiers"
+	networkPolicies       = "networkpolicies"
+	globalNetworkPolicies = "globalnetworkpolicies"
+	stagedPolicies        = "stagednetworkpolicies"
+	stagedGlobalPolicies  = "stagedglobalnetworkpolicies"
+	stagedKubePolicies    = "stagedkubernetesnetworkpolicies"
+	networkSets           = "networksets"
+	globalNetworkSets     = "globalnetworksets"
+	hostEndpoints         = "hostendpoints"
+	profilesResource      = "profiles"
+)
+
+// kind is one kind of projectcalico.org/v3.
+type kind struct {
+	name, resource string
+	namespaced     bool
+	// policy says that objects of the kind are in a tier.
+	policy bool
+}
+
+// kinds returns every kind of projectcalico.org/v3.
+func kinds() []kind {
+	return []kind{
+		{v3.KindTier, tiersResource, false, false},
+		{v3.KindNetworkPolicy, networkPolicies, true, true},
+		{v3.KindGlobalNetworkPolicy, globalNetworkPolicies, false, true},
+		{v3.KindStagedNetworkPolicy, stagedPolicies, true, true},
+		{v3.KindStagedGlobalNetworkPolicy, stagedGlobalPolicies, false, true},
+		{v3.KindStagedKubernetesNetworkPolicy, stagedKubePolicies, true, true},
+		{v3.KindNetworkSet, networkSets, true, false},
+		{v3.KindGlobalNetworkSet, globalNetworkSets, false, false},
+		{v3.KindHostEndpoint, hostEndpoints, false, false},
+		{v3.KindProfile, profilesResource, false, false},
+	}
+}
+
+func kindOf(name string) (kind, bool) {
+	for _, k := range kinds() {
+		if k.name == name {
+			return k, true
+		}
+	}
+	return kind{}, false
+}
+
+// resourcesOf are the resources of all kinds for which f is true.
+func resourcesOf(f func(kind) bool) []string {
+	var all []string
+	for _, k := range kinds() {
+		if f(k) {
+			all = append(all, k.resource)
+		}
+	}
+	return all
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := v3.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("types of %s: %w", v3.GroupVersion, err)
+	}
+	return scheme, nil
+}
+
+// policyClient is a typed REST client for projectcalico.org/v3.
+func policyClient(config *rest.Config, scheme *runtime.Scheme) (rest.Interface, error) {
+	c := rest.CopyConfig(config)
+	c.GroupVersion = &v3.GroupVersion
+	c.APIPath = "/apis"
+	c.ContentType = runtime.ContentTypeJSON
+	c.AcceptContentTypes = runtime.ContentTypeJSON
+	c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	client, err := rest.RESTClientFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("client for %s: %w", v3.GroupVersion, err)
+	}
+	return client, nil
+}

@@ -1,0 +1,93 @@
+// Command bench measures what the project claims of its speed, each figure
+// beside a baseline that was measured in the same run, and prints a table and a
+// JSON file (commands.md, "make bench"). It is no test: nothing fails here for
+// being slow.
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+)
+
+// figure is one measurement. Value is the median of the runs.
+type figure struct {
+	Name          string  `json:"name"`
+	Value         float64 `json:"value"`
+	Unit          string  `json:"unit"`
+	Baseline      string  `json:"baseline,omitempty"`
+	BaselineValue float64 `json:"baseline_value,omitempty"`
+}
+
+// benchmark measures a few figures that share their preparation.
+type benchmark struct {
+	names []string
+	run   func() ([]figure, error)
+}
+
+func main() {
+	only := flag.String("only", "", "run the benchmarks whose names match")
+	out := flag.String("o", "bench.json", "write the figures to this file")
+	flag.Parse()
+	if err := measure(*only, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(2)
+	}
+}
+
+func measure(only, out string) error {
+	pattern, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	var figures []figure
+	for _, b := range []benchmark{growth()} {
+		if !slices.ContainsFunc(b.names, pattern.MatchString) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring", b.names)
+		got, err := b.run()
+		if err != nil {
+			return err
+		}
+		for _, f := range got {
+			if pattern.MatchString(f.Name) {
+				figures = append(figures, f)
+			}
+		}
+	}
+	slices.SortStableFunc(figures, func(a, b figure) int { return cmp.Compare(a.Name, b.Name) })
+	print(figures)
+	text, err := json.MarshalIndent(figures, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, append(text, '\n'), 0o644)
+}
+
+func print(figures []figure) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "name\tvalue\tunit\tbaseline\tits value\tratio\t")
+	for _, f := range figures {
+		ratio := ""
+		if f.BaselineValue > 0 && f.Value > 0 {
+			ratio = number(f.BaselineValue / f.Value)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t\n", f.Name, number(f.Value), f.Unit, f.Baseline, number(f.BaselineValue), ratio)
+	}
+	_ = w.Flush()
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
+
+// median returns the middle of the values.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
