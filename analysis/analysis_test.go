@@ -136,7 +136,7 @@ func TestExplainJSON(t *testing.T) {
 				`"ingress":{"endpoint":"red/b","verdict":"deny","reason":"rule","tier":"first","policy":"GlobalNetworkPolicy//p","rule":0,"path":[` +
 				`{"tier":"first","policy":"GlobalNetworkPolicy//p","rule":0,"action":"Deny","matched":true}]}}`},
 		{"blue/a", "red/b", "icmp",
-			`{"verdict":"deny","from":"blue/a","to":"red/b","protocol":"ICMP","port":0,"source":"10.0.0.1","destination":"10.0.0.2",` +
+			`{"verdict":"deny","from":"blue/a","to":"red/b","protocol":"ICMP","port":0,"icmp":"8/0","source":"10.0.0.1","destination":"10.0.0.2",` +
 				`"egress":{"endpoint":"blue/a","verdict":"allow","reason":"no policy applies","path":[]},` +
 				`"ingress":{"endpoint":"red/b","verdict":"deny","reason":"tier default","tier":"first","policies":["GlobalNetworkPolicy//p"],"path":[` +
 				`{"tier":"first","policy":"GlobalNetworkPolicy//p","rule":1,"action":"Log","matched":true},` +

@@ -24,6 +24,8 @@ type Explanation struct {
 	Protocol string `json:"protocol"`
 	// Port is 0 for protocols without ports.
 	Port uint16 `json:"port"`
+	// ICMP has the type and code of ICMP and ICMPv6, "8/0"; else it is empty.
+	ICMP string `json:"icmp,omitempty"`
 	// Source and Destination are the addresses that the references stand for.
 	Source      string `json:"source"`
 	Destination string `json:"destination"`
@@ -79,8 +81,13 @@ func Explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
 	}
 	p := q.Port.Packet(c)
 	x := &Explanation{
-		From: q.From, To: q.To, Protocol: verdict.ProtocolName(p.Protocol), Port: p.DstPort,
+		From: q.From, To: q.To, Protocol: verdict.ProtocolName(p.Protocol),
 		Source: c.Egress.Addr.String(), Destination: c.Ingress.Addr.String(),
+	}
+	if verdict.HasPorts(p.Protocol) {
+		x.Port = p.DstPort
+	} else if verdict.IsICMP(p.Protocol) {
+		x.ICMP = fmt.Sprintf("%d/%d", p.DstPort>>8, p.DstPort&255)
 	}
 	oracle := evaluate.New(s)
 	if x.Egress, err = explainSide(c.Egress, verdict.Egress, p, oracle, t); err != nil {

@@ -18,8 +18,8 @@ type Port struct {
 	Protocol uint8
 	// Number is the destination port, 0 for ICMP.
 	Number uint16
-	// Type and Code are those of ICMP, nil for any. No rule of this version
-	// tells them apart.
+	// Type and Code are those of ICMP. A nil Type asks about an echo request,
+	// a nil Code about code 0.
 	Type, Code *uint8
 }
 
@@ -103,8 +103,19 @@ func (p Port) String() string {
 // Packet returns the first packet of the connection to the port.
 func (p Port) Packet(c model.Connection) verdict.Packet {
 	protocol := p.Protocol
-	if protocol == verdict.ICMP && !c.Egress.Addr.Is4() {
-		protocol = verdict.ICMPv6
+	if protocol != verdict.ICMP {
+		return c.Packet(protocol, p.Number)
 	}
-	return c.Packet(protocol, p.Number)
+	kind := uint8(8) // echo request
+	if !c.Egress.Addr.Is4() {
+		protocol, kind = verdict.ICMPv6, 128
+	}
+	if p.Type != nil {
+		kind = *p.Type
+	}
+	var code uint8
+	if p.Code != nil {
+		code = *p.Code
+	}
+	return c.Packet(protocol, verdict.ICMPKey(kind, code))
 }

@@ -16,10 +16,12 @@ var files embed.FS
 // is the service account "server" of namespace "tierwall" as well.
 const ServerUser = "tierwall:server"
 
-// The roles that TierRoles and NamespaceDeveloper give, to bind to.
+// The roles that Server, Viewer and NamespaceDeveloper return.
 const (
 	// ServerRole is what `tierwall server` needs.
 	ServerRole = "tierwall:server"
+	// ViewerRole reads what verdicts depend on.
+	ViewerRole = "tierwall:viewer"
 	// NamespaceDeveloperRole is bound in a namespace, by a RoleBinding.
 	NamespaceDeveloperRole = "tierwall:namespace-developer"
 )
@@ -42,6 +44,9 @@ func Admission() ([]*unstructured.Unstructured, error) { return load("", "tier-a
 
 // Server returns the role of `tierwall server` and its binding.
 func Server() ([]*unstructured.Unstructured, error) { return load("", "roles/server.yaml") }
+
+// Viewer returns the role of those who read.
+func Viewer() ([]*unstructured.Unstructured, error) { return load("", "roles/viewer.yaml") }
 
 // NamespaceDeveloper returns the role of those who write the policies of a
 // namespace in the tier "default".

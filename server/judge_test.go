@@ -49,9 +49,9 @@ func places(all []model.Problem) []string {
 // each problem, and under its own name.
 func TestStagedProblems(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
-		{"{kind: StagedNetworkPolicy, metadata: {name: p, namespace: n}, spec: {selector: '(', ingress: [{action: Allow, source: {nets: [x]}}]}}", "selector-syntax spec.selector, net-syntax spec.ingress[0].source.nets[0]"},
+		{"{kind: StagedNetworkPolicy, metadata: {name: p, namespace: ns}, spec: {selector: '(', ingress: [{action: Allow, source: {nets: [x]}}]}}", "selector-syntax spec.selector, net-syntax spec.ingress[0].source.nets[0]"},
 		{"{kind: StagedGlobalNetworkPolicy, metadata: {name: p}, spec: {namespaceSelector: '('}}", "selector-syntax spec.namespaceSelector"},
-		{"{kind: StagedKubernetesNetworkPolicy, metadata: {name: p, namespace: n}, spec: {ingress: [{from: [{ipBlock: {cidr: x}}]}]}}", "net-syntax spec.ingress[0].from[0].ipBlock.cidr"},
+		{"{kind: StagedKubernetesNetworkPolicy, metadata: {name: p, namespace: ns}, spec: {ingress: [{from: [{ipBlock: {cidr: x}}]}]}}", "net-syntax spec.ingress[0].from[0].ipBlock.cidr"},
 		{"{kind: StagedNetworkPolicy, metadata: {name: p}, spec: {stagedAction: Delete}}", ""},
 		{"{kind: StagedNetworkPolicy, metadata: {name: p}}", ""},
 	} {
@@ -131,7 +131,7 @@ func TestDeletion(t *testing.T) {
 }
 
 func TestMessage(t *testing.T) {
-	one := model.Problem{Code: "c", Object: "NetworkPolicy/n/p", Path: "spec.tier", Message: "wrong", Hint: "mend it"}
+	one := model.Problem{Code: "c", Object: "NetworkPolicy/ns/p", Path: "spec.tier", Message: "wrong", Hint: "mend it"}
 	if got := message([]model.Problem{one}); got != "spec.tier: wrong (mend it)" {
 		t.Error(got)
 	}

@@ -26,7 +26,9 @@ type fakeTiers struct {
 	err      error
 }
 
-func (f fakeTiers) Tier(_ context.Context, name string) (*v3.Tier, error) { return f.tiers[name], f.err }
+func (f fakeTiers) Tier(_ context.Context, name string) (*v3.Tier, error) {
+	return f.tiers[name], f.err
+}
 
 func (f fakeTiers) PoliciesIn(_ context.Context, tier string) ([]string, error) {
 	return f.policies[tier], f.err
@@ -39,7 +41,7 @@ func tiersForTest() fakeTiers {
 			"default": {}, "full": {}, "empty": {},
 			"going": {ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}},
 		},
-		policies: map[string][]string{"full": {"NetworkPolicy/n/p"}},
+		policies: map[string][]string{"full": {"NetworkPolicy/ns/p"}},
 	}
 }
 
@@ -95,7 +97,7 @@ func TestValidate(t *testing.T) {
 		code      int32 // 0 is allowed
 		says      string
 	}{
-		{"a sound policy", create, "{kind: NetworkPolicy, metadata: {name: p, namespace: n}}", "", 0, ""},
+		{"a sound policy", create, "{kind: NetworkPolicy, metadata: {name: p, namespace: ns}}", "", 0, ""},
 		{"in a tier that is there", create, "{kind: GlobalNetworkPolicy, spec: {tier: full}}", "", 0, ""},
 		{"in one that is not", create, "{kind: GlobalNetworkPolicy, spec: {tier: gone}}", "", 422, `spec.tier: Tier "gone" does not exist (create the tier, or name one that exists)`},
 		{"in one that is going", create, "{kind: GlobalNetworkPolicy, spec: {tier: going}}", "", 422, `spec.tier: Tier "going" is being deleted (name another tier, or create it anew when it is gone)`},
@@ -104,10 +106,10 @@ func TestValidate(t *testing.T) {
 		{"wrong before and otherwise unchanged", update, strings.Replace(bad, "name: p", "name: p, annotations: {a: b}", 1), bad, 0, ""},
 		{"wrong before and changed", update, strings.Replace(bad, "gone", "full", 1), bad, 422, "spec.selector: "},
 		{"wrong and on its way out", update, strings.Replace(bad, "name: p", "name: p, deletionTimestamp: '2026-01-01T00:00:00Z'", 1), strings.Replace(bad, "gone", "full", 1), 0, ""},
-		{"a label of a set", update, "{kind: NetworkSet, metadata: {name: s, namespace: n, labels: {projectcalico.org/namespace: x}}}", "{kind: NetworkSet, metadata: {name: s, namespace: n}}", 422, "projectcalico.org/namespace is not a valid label name"},
+		{"a label of a set", update, "{kind: NetworkSet, metadata: {name: s, namespace: ns, labels: {projectcalico.org/namespace: x}}}", "{kind: NetworkSet, metadata: {name: s, namespace: ns}}", 422, "projectcalico.org/namespace is not a valid label name"},
 		{"what cannot be decoded", create, "{kind: NetworkPolicy, spec: {tier: [1]}}", "", 400, "tier"},
 		{"a kind that is not ours", create, "{kind: Other}", "", 400, "Other"},
-		{"a full tier goes", remove, "", "{kind: Tier, metadata: {name: full}}", 403, "Cannot delete a non-empty tier (delete or move its policies first: NetworkPolicy/n/p)"},
+		{"a full tier goes", remove, "", "{kind: Tier, metadata: {name: full}}", 403, "Cannot delete a non-empty tier (delete or move its policies first: NetworkPolicy/ns/p)"},
 		{"an empty tier goes", remove, "", "{kind: Tier, metadata: {name: empty}}", 0, ""},
 		{"a tier that goes, goes again", remove, "", "{kind: Tier, metadata: {name: full, deletionTimestamp: '2026-01-01T00:00:00Z'}}", 0, ""},
 		{"the default tier goes", remove, "", "{kind: Tier, metadata: {name: default}}", 403, "Cannot delete default tier"},
@@ -146,14 +148,14 @@ func TestCauses(t *testing.T) {
 func TestUnanswered(t *testing.T) {
 	broken := fakeTiers{err: errors.New("no connection")}
 	for _, r := range []*admissionv1.AdmissionResponse{
-		ask(t, broken, validatePath, admissionv1.Create, "{kind: NetworkPolicy, metadata: {name: p, namespace: n}}", ""),
+		ask(t, broken, validatePath, admissionv1.Create, "{kind: NetworkPolicy, metadata: {name: p, namespace: ns}}", ""),
 		ask(t, broken, validatePath, admissionv1.Delete, "", "{kind: Tier, metadata: {name: empty}}"),
 	} {
 		if r.Allowed || r.Result.Code != 500 || !strings.Contains(r.Result.Message, "no connection") {
 			t.Errorf("%+v", r)
 		}
 	}
-	if r := ask(t, broken, validatePath, admissionv1.Create, "{kind: NetworkSet, metadata: {name: s, namespace: n}}", ""); !r.Allowed {
+	if r := ask(t, broken, validatePath, admissionv1.Create, "{kind: NetworkSet, metadata: {name: s, namespace: ns}}", ""); !r.Allowed {
 		t.Errorf("a set is in no tier: %+v", r)
 	}
 }

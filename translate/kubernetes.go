@@ -127,6 +127,10 @@ func (k *kubernetesRule) portsByProtocol(in []networkingv1.NetworkPolicyPort) ([
 			whole[n] = true
 			continue
 		}
+		if port.Port != nil && port.Port.Type == intstr.String {
+			names[n] = append(names[n], port.Port.StrVal)
+			continue
+		}
 		r, ok := k.portRange(port, path)
 		good = good && ok
 		ranges[n] = append(ranges[n], r)
@@ -143,18 +147,13 @@ func (k *kubernetesRule) portsByProtocol(in []networkingv1.NetworkPolicyPort) ([
 	return out, good
 }
 
-// portRange reads a port and the end of its range. It reports false if the
-// rule must be dropped for it; a name makes the rule unreadable.
+// portRange reads a port's number and the end of its range. It reports false if
+// the rule must be dropped for it.
 func (k *kubernetesRule) portRange(port networkingv1.NetworkPolicyPort, path string) (model.PortRange, bool) {
 	const dropped = "the rule is not used until it is mended"
 	if port.Port == nil {
 		k.warn(problemf("port-invalid", path+".endPort", "endPort %d has no port to begin at", *port.EndPort).hint(dropped))
 		return model.PortRange{}, false
-	}
-	if port.Port.Type == intstr.String {
-		k.fail(problemf("not-supported", path+".port", "named ports are not supported by this version").
-			hint("write the number; until then the policy denies everything in this direction"))
-		return model.PortRange{}, true
 	}
 	from, to := port.Port.IntVal, port.Port.IntVal
 	if port.EndPort != nil {

@@ -40,7 +40,8 @@ type pair struct {
 // newBridge returns the bridge that a delta needs, or nil if sets or classes
 // stay as they are. Its classes are numbered from next on.
 func newBridge(from, to *table.Tables, d *table.Delta, next table.ClassID) *bridge {
-	if !leavesSets(d) || len(d.Hosts)+len(d.OldNets)+len(d.NewNets) == 0 {
+	left := leftSets(d)
+	if len(left) == 0 || len(d.Hosts)+len(d.OldNets)+len(d.NewNets) == 0 {
 		return nil
 	}
 	b := &bridge{}
@@ -63,7 +64,7 @@ func newBridge(from, to *table.Tables, d *table.Delta, next table.ClassID) *brid
 		b.nets = append(b.nets, table.Net{From: piece.from, To: piece.to, Class: class(piece.pair)})
 	}
 	for p, id := range ids {
-		b.addEntries(from, to, p, id)
+		b.addEntries(from, to, p, id, left)
 	}
 	slices.SortFunc(b.entries, func(x, y table.Entry) int {
 		return cmp.Or(cmp.Compare(x.Set, y.Set), cmp.Compare(x.Class, y.Class))
@@ -71,30 +72,40 @@ func newBridge(from, to *table.Tables, d *table.Delta, next table.ClassID) *brid
 	return b
 }
 
-// leavesSets reports whether an endpoint that stays leaves a set that goes. A
-// set that stays knows the new classes.
-func leavesSets(d *table.Delta) bool {
-	return slices.ContainsFunc(d.Endpoints, func(c table.EndpointChange) bool {
+// leftSets are the sets that an endpoint which stays leaves, whether or not
+// others keep them.
+func leftSets(d *table.Delta) map[table.SetID]bool {
+	left := map[table.SetID]bool{}
+	for _, c := range d.Endpoints {
 		if c.Old == nil || c.New == nil {
-			return false
+			continue
 		}
-		return slices.ContainsFunc(slices.Concat(c.Old.Spans[0], c.Old.Spans[1]), func(s table.Span) bool {
-			_, gone := slices.BinarySearch(d.OldSets, s.Set)
-			return gone
-		})
-	})
+		for dir := range c.Old.Spans {
+			if slices.Equal(c.Old.Spans[dir], c.New.Spans[dir]) {
+				continue
+			}
+			for _, s := range c.Old.Spans[dir] {
+				left[s.Set] = true
+			}
+		}
+	}
+	return left
 }
 
-// addEntries gives the class on the bridge its row in every set. A set that
-// stays is one of the new.
-func (b *bridge) addEntries(from, to *table.Tables, p pair, id table.ClassID) {
+// addEntries gives the class on the bridge its row in every set: that of the
+// old class in sets that an endpoint leaves, that of the new class in all
+// others. Endpoints that keep their set meet the old decision or the new one
+// either way. A set that one endpoint leaves while another enters it in the
+// same change is the one case that this cannot serve: who enters meets the old
+// class for the moment.
+func (b *bridge) addEntries(from, to *table.Tables, p pair, id table.ClassID, left map[table.SetID]bool) {
 	for _, s := range from.Sets {
-		if row, ok := s.Rows[p.before]; ok && to.Sets[s.ID] == nil {
+		if row, ok := s.Rows[p.before]; ok && (left[s.ID] || to.Sets[s.ID] == nil) {
 			b.entries = append(b.entries, table.Entry{Set: s.ID, Class: id, Row: row})
 		}
 	}
 	for _, s := range to.Sets {
-		if row, ok := s.Rows[p.after]; ok {
+		if row, ok := s.Rows[p.after]; ok && !left[s.ID] {
 			b.entries = append(b.entries, table.Entry{Set: s.ID, Class: id, Row: row})
 		}
 	}

@@ -208,7 +208,7 @@ func (c *Cluster) Sync(ctx context.Context, objects []*manifest.Object) (Settled
 	if err := c.removeAll(ctx, gone[tiers:]); err != nil {
 		return Settled{}, err
 	}
-	if err := c.waitPods(ctx); err != nil {
+	if err := c.waitPods(ctx, gone); err != nil {
 		return Settled{}, err
 	}
 	settled, err := c.settle(ctx, gone)
@@ -268,19 +268,24 @@ func nodeOf(w wanted) string {
 	return ""
 }
 
-// waitPods waits until every pod runs in the lab, and notes the version of it
-// that has its address.
-func (c *Cluster) waitPods(ctx context.Context) error {
+// waitPods waits until every pod runs in the lab and those that are gone do not
+// any more, and notes the version of each that has its address.
+func (c *Cluster) waitPods(ctx context.Context, gone []wanted) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		late, err := c.latePod(ctx)
+		for _, w := range gone {
+			if c.Lab.Netns(w.meta.GetNamespace()+"/"+w.meta.GetName()) != "" && w.resource.gvr.Resource == "pods" {
+				late = w.name
+			}
+		}
 		if err == nil && late == "" {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("%s does not run after %s", late, patience), err)
+			return errors.Join(fmt.Errorf("%s has not come or gone after %s", late, patience), err)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -152,10 +152,12 @@ In another terminal:
   sudo ip netns exec %[5]s nft list table inet tierwall     # what the node's kernel has
   sudo ip netns exec %[6]s bash -c 'exec 3<>/dev/tcp/%[7]s/80 && echo it is open'
 
-The administrator is one of three users. The others have kubeconfigs of their own:
+That is the administrator. There are two more users, with kubeconfigs of their own:
 
-  %[9]s   writes policies in the tier "security", which you may create
-  %[10]s   writes policies in the tier "default", in the namespace "blue"
+  %[9]s
+      a security engineer, who writes policies in the tier "security" (create it, as the administrator, to see it)
+  %[10]s
+      a developer, who writes policies in the tier "default", in the namespace "blue"
 
 The tutorial's steps are files in %[8]s.
 To walk them all with real connections: %[3]s demo --check

@@ -44,17 +44,19 @@ func (d *demo) users(ctx context.Context) error {
 		}
 		objects = append(objects, roles...)
 	}
-	developer, err := deploy.NamespaceDeveloper()
-	if err != nil {
-		return err
+	for _, roles := range []func() ([]*unstructured.Unstructured, error){deploy.Viewer, deploy.NamespaceDeveloper} {
+		more, err := roles()
+		if err != nil {
+			return err
+		}
+		objects = append(objects, more...)
 	}
-	objects = append(objects, developer...)
 	objects = append(objects,
 		bind("", SecurityEngineer, deploy.TierEditorRole(securityTier)),
-		bind("", SecurityEngineer, "view"),
+		bind("", SecurityEngineer, deploy.ViewerRole),
 		bind("", Developer, deploy.TierUserRole(v3.DefaultTier)),
 		bind(developersNamespace, Developer, deploy.NamespaceDeveloperRole),
-		bind(developersNamespace, Developer, "view"),
+		bind(developersNamespace, Developer, deploy.ViewerRole),
 	)
 	plane := d.cluster.Plane
 	if err := controlplane.Apply(ctx, plane.Config, objects); err != nil {
