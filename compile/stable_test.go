@@ -82,7 +82,7 @@ func TestUnrelatedChanges(t *testing.T) {
 			d := c.Apply(row.change)
 			after := c.Tables()
 			for _, e := range d.Endpoints {
-				id := verdict.EndpointID{}
+				var id verdict.EndpointID
 				if e.New != nil {
 					id = e.New.ID
 				} else {

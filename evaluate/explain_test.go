@@ -150,7 +150,7 @@ func TestVisits(t *testing.T) {
 	_, visits := oracle(s).Explain(e, verdict.Ingress, p)
 	var got []string
 	for _, v := range visits {
-		text := v.Step.String()
+		text := v.String()
 		if !v.Matched {
 			text += ": " + v.Miss
 		}

@@ -13,8 +13,8 @@ import (
 // scalar returns the node's value for a string, a boolean or a number.
 func (w *walker) scalar(n *yaml.Node, t reflect.Type, path string) (any, bool) {
 	kind := t.Kind()
-	switch {
-	case kind == reflect.String:
+	switch kind {
+	case reflect.String:
 		if n.Kind == yaml.ScalarNode && isText(n) {
 			return n.Value, true
 		}
@@ -24,7 +24,7 @@ func (w *walker) scalar(n *yaml.Node, t reflect.Type, path string) (any, bool) {
 		}
 		w.wrong(path, n, "text", hint)
 		return nil, false
-	case kind == reflect.Bool:
+	case reflect.Bool:
 		if b, ok := boolean(n); ok {
 			return b, true
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tierwall/tierwall/analysis"
@@ -159,7 +160,7 @@ func (t *Test) world(d *manifest.Document, resources []string) error {
 	problems = append(problems, p...)
 	t.Objects = override(base, own)
 	t.State, p = manifest.State(t.Objects)
-	t.Problems = append(problems, p...)
+	t.Problems = slices.Concat(problems, p)
 	model.SortProblems(t.Problems)
 	return nil
 }

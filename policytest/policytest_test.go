@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func why(t *testing.T, entries string) []string {
 	var answers [][]string
 	for _, engine := range []func(*model.State) policytest.Engine{policytest.Oracle, policytest.Tables} {
 		r := policytest.Run(tests[0], engine(tests[0].State))
-		all := append(r.Checks, r.Selects...)
+		all := slices.Concat(r.Checks, r.Selects)
 		if len(all) != 1 {
 			t.Fatalf("%d outcomes", len(all))
 		}

@@ -183,13 +183,14 @@ func (c *Check) misses(t *verdict.Trace) []string {
 		step.Rule = verdict.NoRule
 	}
 	differ("tier", step.Tier, c.Tier)
-	if step.EndOfTier() && c.Policy != "" {
+	switch {
+	case step.EndOfTier() && c.Policy != "":
 		if names := policyNames(step.Applied); !slices.Contains(names, c.Policy) {
 			why = append(why, fmt.Sprintf("the policies that applied are %s, expected %s among them", strings.Join(names, ", "), c.Policy))
 		}
-	} else if step.Policy.IsZero() {
+	case step.Policy.IsZero():
 		differ("policy", "", c.Policy)
-	} else {
+	default:
 		differ("policy", step.Policy.String(), c.Policy)
 	}
 	if c.Rule != nil && step.Rule != *c.Rule {

@@ -266,7 +266,7 @@ func TestLiveTiers(t *testing.T) {
 		case path == "tiers/there":
 			fmt.Fprint(w, `{"apiVersion":"projectcalico.org/v3","kind":"Tier","metadata":{"name":"there"}}`)
 		case path == "tiers/none":
-			w.WriteHeader(404)
+			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
 		case path == "globalnetworkpolicies" && q.Get("labelSelector") == "projectcalico.org/tier=t" && q.Get("continue") == "":
 			fmt.Fprint(w, `{"metadata":{"continue":"c"},"items":[{"metadata":{"name":"a"},"spec":{"tier":"t"}},{"metadata":{"name":"lies"},"spec":{"tier":"u"}}]}`)
@@ -277,7 +277,7 @@ func TestLiveTiers(t *testing.T) {
 		case strings.HasSuffix(path, "policies"):
 			fmt.Fprint(w, `{"metadata":{},"items":[]}`)
 		default:
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}
 	}))
 	defer server.Close()

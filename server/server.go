@@ -174,8 +174,9 @@ func (s *Server) probed(path, nonce string) {
 func (s *Server) Ready(ctx context.Context) error {
 	nonce := rand.Text()
 	body := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, probeAnnotation, nonce)
-	tick := time.NewTicker(25 * time.Millisecond)
+	tick, slow := time.NewTicker(25*time.Millisecond), time.NewTicker(10*time.Second)
 	defer tick.Stop()
+	defer slow.Stop()
 	for {
 		err := s.client.Patch(types.MergePatchType).Resource(tiersResource).Name(v3.DefaultTier).Param("dryRun", "All").Body(body).Do(ctx).Error()
 		s.mu.Lock()
@@ -187,6 +188,8 @@ func (s *Server) Ready(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("the API server does not ask the webhook: %w", ctx.Err()), err)
+		case <-slow.C:
+			s.options.Log.Warn("still waiting for the API server to ask the webhook", "error", err)
 		case <-tick.C:
 		}
 	}

@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"errors"
+
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
@@ -133,7 +135,8 @@ func parseSelector(text, path string, r *reporter) (*selector.Selector, bool) {
 		return s, true
 	}
 	f := problemf("selector-syntax", path, "%v", err)
-	if e, ok := err.(*selector.SyntaxError); ok {
+	var e *selector.SyntaxError
+	if errors.As(err, &e) {
 		f.Offset = e.Offset
 		f.Hint = e.Hint
 	}

@@ -72,11 +72,12 @@ func read(t *testing.T, kubeconfig string) ([]string, error) {
 func TestRead(t *testing.T) {
 	names, err := read(t, api(t, map[string]http.HandlerFunc{
 		"/prefix/api/v1/pods": func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Get("continue") == "" {
+			switch r.URL.Query().Get("continue") {
+			case "":
 				fmt.Fprint(w, `{"metadata": {"continue": "next/+"}, "items": [{"metadata": {"name": "a", "namespace": "x"}, "unknown": 1}]}`)
-			} else if r.URL.Query().Get("continue") == "next/+" {
+			case "next/+":
 				fmt.Fprint(w, `{"items": [{"metadata": {"name": "b", "namespace": "x"}}]}`)
-			} else {
+			default:
 				http.Error(w, "bad continue", http.StatusBadRequest)
 			}
 		},

@@ -75,11 +75,11 @@ func (b builder) podChains() []chain {
 func (b builder) hostChains() []chain {
 	return []chain{
 		{name: b.of("to-host"), rules: []rule{
-			{exprs: []expr.Any{meta(expr.MetaKeyIIFNAME, reg1), vmap(b.host(verdict.Ingress))}},
+			{exprs: []expr.Any{meta(expr.MetaKeyIIFNAME), vmap(b.host(verdict.Ingress))}},
 			to(goTo(b.others(verdict.Ingress))),
 		}},
 		{name: b.of("from-host"), rules: []rule{
-			{exprs: []expr.Any{meta(expr.MetaKeyOIFNAME, reg1), vmap(b.host(verdict.Egress))}},
+			{exprs: []expr.Any{meta(expr.MetaKeyOIFNAME), vmap(b.host(verdict.Egress))}},
 			to(goTo(b.others(verdict.Egress))),
 		}},
 	}
@@ -111,7 +111,7 @@ func (b builder) ownAddress(d verdict.Direction, v4 bool) rule {
 		key = expr.MetaKeyIIFNAME
 	}
 	return rule{exprs: append(family(v4),
-		meta(key, reg1), address(v4, d == verdict.Egress, reg2), vmap(b.own(d, v4)))}
+		meta(key), address(v4, d == verdict.Egress, reg2), vmap(b.own(d, v4)))}
 }
 
 // inPodNets drops what has an address that should be a pod's and is none's.
@@ -120,7 +120,7 @@ func (b builder) inPodNets(v4, source bool) rule {
 		comment: "no pod is programmed here"}
 }
 
-func inSet(key expr.MetaKey, set string) []expr.Any { return []expr.Any{meta(key, reg1), member(set)} }
+func inSet(key expr.MetaKey, set string) []expr.Any { return []expr.Any{meta(key), member(set)} }
 
 // known accepts the packets of connections that conntrack knows, and gives
 // those that fit none the verdict invalid, if it is not nil.
@@ -150,7 +150,7 @@ func dropInvalid() rule {
 // loopback accepts what the host says to itself. The interface lo has index 1
 // in every network namespace.
 func loopback(key expr.MetaKey) rule {
-	return rule{exprs: []expr.Any{meta(key, reg1), equals(binary.NativeEndian.AppendUint32(nil, 1)), accept}}
+	return rule{exprs: []expr.Any{meta(key), equals(binary.NativeEndian.AppendUint32(nil, 1)), accept}}
 }
 
 // forgetClass takes the class out of the packet's priority again.
@@ -171,7 +171,7 @@ func neighbours(types [][2]byte, v *expr.Verdict) rule {
 	for _, t := range types {
 		elements = append(elements, element{key: []byte{t[0]}}, element{key: []byte{t[1] + 1}, end: true})
 	}
-	load := append(family(false), meta(expr.MetaKeyL4PROTO, reg1), equals([]byte{unix.IPPROTO_ICMPV6}),
+	load := append(family(false), meta(expr.MetaKeyL4PROTO), equals([]byte{unix.IPPROTO_ICMPV6}),
 		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1}, member(""), v)
 	return rule{exprs: load, anonymous: &anonymous{icmpv6Types, elements}, comment: "neighbour discovery"}
 }

@@ -71,7 +71,7 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 	if err != nil {
 		return explain(err)
 	}
-	defer s.close()
+	defer func() { _ = s.close() }()
 	old := d.now
 	d.now = nil
 	if old != nil {
@@ -106,7 +106,7 @@ func (d *Dataplane) Remove(ctx context.Context) error {
 	if err != nil {
 		return explain(err)
 	}
-	defer s.close()
+	defer func() { _ = s.close() }()
 	var b batch
 	b.deleteTable()
 	if err := s.commit(ctx, &b, uncut); err != nil && !errors.Is(err, unix.ENOENT) {

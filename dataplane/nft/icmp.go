@@ -51,7 +51,7 @@ func rectangles(from, to uint16, v *expr.Verdict) []icmpEntry {
 // icmpRules returns the entries of one of the protocols as rules, or as one
 // rule with a map.
 func icmpRules(number uint8, list []icmpEntry) []rule {
-	is := []expr.Any{meta(expr.MetaKeyL4PROTO, reg1), equals([]byte{number})}
+	is := []expr.Any{meta(expr.MetaKeyL4PROTO), equals([]byte{number})}
 	if len(list) > fewRules {
 		t := byICMP
 		if number == verdict.ICMPv6 {

@@ -29,7 +29,7 @@ var (
 func jumpTo(chain string) *expr.Verdict { return &expr.Verdict{Kind: expr.VerdictJump, Chain: chain} }
 func goTo(chain string) *expr.Verdict   { return &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain} }
 
-func meta(key expr.MetaKey, reg uint32) expr.Any { return &expr.Meta{Key: key, Register: reg} }
+func meta(key expr.MetaKey) expr.Any { return &expr.Meta{Key: key, Register: reg1} }
 
 func equals(data []byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: data} }
 
@@ -39,7 +39,7 @@ func family(v4 bool) []expr.Any {
 	if v4 {
 		proto = unix.NFPROTO_IPV4
 	}
-	return []expr.Any{meta(expr.MetaKeyNFPROTO, reg1), equals([]byte{proto})}
+	return []expr.Any{meta(expr.MetaKeyNFPROTO), equals([]byte{proto})}
 }
 
 // address loads the source or destination address.

@@ -190,7 +190,7 @@ const fewRules = 2
 // rules returns a part as rules, or as one rule with a map.
 func (p part) rules(t mapType, sourcePorts bool) []rule {
 	if len(p) > fewRules {
-		load := []expr.Any{meta(expr.MetaKeyL4PROTO, reg1)}
+		load := []expr.Any{meta(expr.MetaKeyL4PROTO)}
 		next := reg32_1
 		if sourcePorts {
 			load = append(load, sourcePort(next))
@@ -203,7 +203,7 @@ func (p part) rules(t mapType, sourcePorts bool) []rule {
 	}
 	var list []rule
 	for _, e := range p {
-		match := []expr.Any{meta(expr.MetaKeyL4PROTO, reg1), equals([]byte{e.number})}
+		match := []expr.Any{meta(expr.MetaKeyL4PROTO), equals([]byte{e.number})}
 		match = append(match, within(sourcePort(reg1), e.src)...)
 		match = append(match, within(destinationPort(reg1), e.dst)...)
 		list = append(list, rule{exprs: append(match, e.verdict)})

@@ -50,7 +50,7 @@ func (b builder) setChain(s *table.Set, rows map[table.RowID]*table.Row) chain {
 	}
 	c.rules = append(c.rules,
 		rule{exprs: []expr.Any{jumpTo(b.peerClass(s.Direction))}},
-		rule{exprs: []expr.Any{meta(expr.MetaKeyPRIORITY, reg1), vmap(b.rows(s.ID))}})
+		rule{exprs: []expr.Any{meta(expr.MetaKeyPRIORITY), vmap(b.rows(s.ID))}})
 	v4, v6 := rows[s.Default[0]], rows[s.Default[1]]
 	if v4 != v6 {
 		c.rules = append(c.rules, b.defaultRule(v4, family(true)...))

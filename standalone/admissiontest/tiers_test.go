@@ -156,9 +156,10 @@ func (w *world) builtinTiers(t *testing.T) {
 		u := parse(t, "{kind: Tier, metadata: {name: "+name+"}}")
 		says(t, in(w.admin, u).Delete(w.ctx, name, metav1.DeleteOptions{}), want)
 		says(t, w.patch(w.admin, u, `{"spec": {"order": 7}}`), "tier order must be")
-		now, err := w.get(u)
-		if err != nil || len(now.GetFinalizers()) > 0 {
-			t.Errorf("%s: finalizers %v, %v", name, now.GetFinalizers(), err)
+		if now, err := w.get(u); err != nil {
+			t.Error(err)
+		} else if f := now.GetFinalizers(); len(f) > 0 {
+			t.Errorf("%s: finalizers %v", name, f)
 		}
 	}
 }
