@@ -1,4 +1,4 @@
-// Command tierwall is the product: the agent, and the commands that explain,
+// Command tierwall is the product: agent and server, and the commands that explain,
 // check and test policy. Named kubectl-tierwall it is a kubectl plugin.
 package main
 
@@ -14,7 +14,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := cli.New(os.Args[0], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
-	root.AddCommand(cli.AgentCommand())
+	root.AddCommand(cli.AgentCommand(), cli.ServerCommand())
 	code := cli.Execute(ctx, root, os.Args[1:])
 	stop()
 	os.Exit(code)
