@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+func namespace(name, version string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version}}
+}
+
+// TestSink: what went away while the API was away is deleted with the next
+// list, in the same update as what is in it.
+func TestSink(t *testing.T) {
+	updates := make(chan update, 4)
+	s := &sink{ctx: t.Context(), updates: updates, known: map[model.Key]bool{}, name: "namespaces"}
+	for _, step := range []struct {
+		name     string
+		do       func() error
+		versions map[model.Key]string
+		deleted  []string
+		listed   string
+	}{
+		{"first list", func() error { return s.Replace([]any{namespace("a", "1"), namespace("b", "2")}, "") },
+			map[model.Key]string{key("a"): "1", key("b"): "2"}, nil, "namespaces"},
+		{"an update", func() error { return s.Update(namespace("a", "3")) }, map[model.Key]string{key("a"): "3"}, nil, ""},
+		{"a deletion", func() error { return s.Delete(namespace("b", "4")) }, map[model.Key]string{key("b"): ""}, []string{"b"}, ""},
+		{"another world", func() error { return s.Replace([]any{namespace("c", "9")}, "") },
+			map[model.Key]string{key("a"): "", key("c"): "9"}, []string{"a"}, "namespaces"},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		u := <-updates
+		if diff := cmp.Diff(step.versions, u.versions); diff != "" || u.listed != step.listed {
+			t.Errorf("%s: listed %q (-want +got)\n%s", step.name, u.listed, diff)
+		}
+		var deleted []string
+		for _, c := range u.changes {
+			if c.Object == nil {
+				deleted = append(deleted, c.Key.Name)
+			}
+		}
+		if !slices.Equal(deleted, step.deleted) {
+			t.Errorf("%s: deletes %v, want %v", step.name, deleted, step.deleted)
+		}
+	}
+}
+
+func key(name string) model.Key { return model.Key{Kind: model.KindNamespace, Name: name} }
+
+// TestInterfaces: pods are where their addresses are routed to; of the rest,
+// host endpoints govern by name, by address, and by "*", the lowest name first.
+func TestInterfaces(t *testing.T) {
+	a := netip.MustParseAddr
+	h := &host{
+		routes: map[netip.Addr]string{a("10.1.0.2"): "tw1", a("fd00::2"): "tw1", a("10.1.0.3"): "tw2"},
+		links: []link{{"eth0", []netip.Addr{a("192.0.2.1")}}, {"eth1", []netip.Addr{a("192.0.2.2")}},
+			{"eth2", nil}, {"tw1", nil}, {"tw2", nil}},
+	}
+	s := model.NewState()
+	put := func(kind verdict.EndpointKind, name, node, iface string, addrs ...netip.Addr) {
+		e := &model.Endpoint{ID: verdict.EndpointID{Kind: kind, Name: name}, Node: node, Interface: iface, Addrs: addrs}
+		if kind == verdict.Pod {
+			e.ID.Namespace = "x"
+		}
+		s.Apply(model.Put(e))
+	}
+	put(verdict.Pod, "here", "n1", "", a("10.1.0.2"), a("fd00::2"))
+	put(verdict.Pod, "elsewhere", "n2", "", a("10.1.0.3"))
+	put(verdict.Pod, "not-yet", "n1", "", a("10.1.0.9"))
+	put(verdict.Host, "named-b", "n1", "eth0")
+	put(verdict.Host, "named-a", "n1", "eth0")
+	put(verdict.Host, "by-address", "n1", "", a("192.0.2.2"))
+	put(verdict.Host, "star", "n1", "*", a("192.0.2.1"))
+	put(verdict.Host, "other-node", "n2", "eth2")
+	want := map[verdict.EndpointID][]string{
+		{Kind: verdict.Pod, Namespace: "x", Name: "here"}: {"tw1"},
+		{Kind: verdict.Host, Name: "named-a"}:             {"eth0"},
+		{Kind: verdict.Host, Name: "by-address"}:          {"eth1"},
+		{Kind: verdict.Host, Name: "star"}:                {"eth2", "tw2"},
+	}
+	if diff := cmp.Diff(want, h.interfaces(s, "n1")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestStatus: the answer waits until what was taken in is in the kernel.
+func TestStatus(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	path := filepath.Join(t.TempDir(), "s")
+	questions := make(chan chan<- Applied)
+	if err := serveStatus(ctx, path, questions); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan Applied, 1)
+	go func() {
+		got, err := AskApplied(ctx, path)
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- got
+	}()
+	ag := &agent{versions: map[model.Key]string{key("a"): "7"}, asking: []chan<- Applied{<-questions}}
+	select {
+	case <-answers:
+		t.Error("an answer before the kernel has it")
+	default:
+	}
+	ag.answer()
+	if diff := cmp.Diff(map[string]string{"Namespace//a": "7"}, (<-answers).Objects); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestParsePacket(t *testing.T) {
+	v4 := append([]byte{0x46, 0, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 1, 1, 1, 1}, 0x9c, 0x40, 0, 80)
+	v6 := append(append([]byte{0x60, 0, 0, 0, 0, 8, 17, 64}, a16("fd00::1")...), append(a16("fd00::2"), 0, 53, 0, 54)...)
+	for _, row := range []struct {
+		name string
+		in   []byte
+		want string
+	}{
+		{"IPv4 with options", v4, "TCP 10.0.0.1:40000 -> 10.0.0.2:80"},
+		{"IPv6", v6, "UDP [fd00::1]:53 -> [fd00::2]:54"},
+		{"cut short", v4[:22], ""},
+		{"nothing", nil, ""},
+	} {
+		p, ok := parsePacket(row.in)
+		if got := p.String(); ok != (row.want != "") || ok && got != row.want {
+			t.Errorf("%s: %q %v, want %q", row.name, got, ok, row.want)
+		}
+	}
+}
+
+func a16(text string) []byte { b := netip.MustParseAddr(text).As16(); return b[:] }
