@@ -130,7 +130,7 @@ func object[T any, P interface {
 
 // rebuild compiles the whole state. Ids of what did not change stay.
 func (c *Compiler) rebuild() {
-	b := &build{compiler: c, state: c.state, out: table.New(), atoms: newAtoms(c.ids), byLabels: map[string]*applied{}}
+	b := &build{compiler: c, state: c.state, out: table.New(), atoms: newAtoms(c.ids), byLabels: map[string]*applied{}, bySet: map[table.SetID]*program{}}
 	b.directory = newDirectory(c.state)
 	b.policies = c.state.Ordered()
 	for _, e := range c.state.SortedEndpoints() {
@@ -154,5 +154,6 @@ type build struct {
 	byLabels  map[string]*applied
 	directory *directory
 	programs  []*program
+	bySet     map[table.SetID]*program
 	classes   []class
 }

@@ -26,8 +26,7 @@ type program struct {
 
 // stage is a tier, a profile or the failsafe ports: rules until one decides.
 type stage struct {
-	ops    []op
-	reason verdict.Reason
+	ops []op
 	// passDenies is set for profiles, where Pass is Deny.
 	passDenies bool
 	// end is the step at the end of a tier; nil goes on without a word.
@@ -192,18 +191,14 @@ func (b *build) program(e *model.Endpoint, a *applied, d verdict.Direction, loca
 	}
 	id, first := b.compiler.ids.sets.id(m.key.String())
 	if !first {
-		return b.programWith(id)
+		return b.bySet[id]
 	}
 	p.set = &table.Set{ID: id, Direction: d, Kind: e.ID.Kind, Policies: policyIDs(a.tiers[d]), Rows: map[table.ClassID]table.RowID{}}
 	p.compileTests(b, d)
 	b.out.Sets[id] = p.set
 	b.programs = append(b.programs, p)
+	b.bySet[id] = p
 	return p
-}
-
-func (b *build) programWith(id table.SetID) *program {
-	i := slices.IndexFunc(b.programs, func(p *program) bool { return p.set.ID == id })
-	return b.programs[i]
 }
 
 func policyIDs(tiers []model.OrderedTier) []verdict.PolicyID {
@@ -225,7 +220,7 @@ type maker struct {
 }
 
 func (m *maker) tier(t model.OrderedTier) stage {
-	st := stage{reason: verdict.ByRule}
+	var st stage
 	end := verdict.Step{Tier: t.Name, Rule: verdict.NoRule, Action: verdict.ActionDeny}
 	if t.Pass {
 		end.Action = verdict.ActionPass
@@ -245,7 +240,6 @@ func (m *maker) profile(p *model.Profile) stage {
 	m.note("\nprofile", p.Name, m.version(p.Key()))
 	step := verdict.Step{Profile: p.Name}
 	return stage{
-		reason:     verdict.ByProfile,
 		passDenies: true,
 		ops:        m.ops(p.Rules[m.direction], p.Invalid[m.direction], step, verdict.ByProfile),
 	}
@@ -306,7 +300,7 @@ func (m *maker) failsafe() stage {
 	if m.direction == verdict.Egress {
 		ports = m.build.state.Settings.FailsafeOut
 	}
-	st := stage{reason: verdict.ByFailsafe}
+	var st stage
 	for _, f := range ports {
 		m.note("failsafe", verdict.ProtocolName(f.Protocol), strconv.Itoa(int(f.Port)), f.Net.String())
 		r := &model.Rule{Action: verdict.ActionAllow, Protocol: &f.Protocol}
@@ -314,7 +308,7 @@ func (m *maker) failsafe() stage {
 		if remote := remotePeer(r, m.direction); f.Net.IsValid() {
 			remote.Nets = []netip.Prefix{f.Net}
 		}
-		st.ops = append(st.ops, op{action: r.Action, reason: st.reason, rule: r, remote: remotePeer(r, m.direction)})
+		st.ops = append(st.ops, op{action: r.Action, reason: verdict.ByFailsafe, rule: r, remote: remotePeer(r, m.direction)})
 	}
 	return st
 }

@@ -98,9 +98,9 @@ func (w *walker) portMiss(side string, e *model.Peer, a netip.Addr, port uint16)
 	case !verdict.HasPorts(w.packet.Protocol):
 		return w.sayf("%s has no ports in protocol %s", side, verdict.ProtocolName(w.packet.Protocol))
 	case wanted && !inRanges(e.Ports, port) && !w.oracle.named(e, e.NamedPorts, a, w.packet.Protocol, port):
-		return w.sayf("%s port %d is not in %s", side, port, ports(e.Ports, e.NamedPorts))
+		return w.sayf("%s port %d is not in %s", side, port, ports{e.Ports, e.NamedPorts})
 	case inRanges(e.NotPorts, port), w.oracle.named(e, e.NotNamedPorts, a, w.packet.Protocol, port):
-		return w.sayf("%s port %d is in notPorts %s", side, port, ports(e.NotPorts, e.NotNamedPorts))
+		return w.sayf("%s port %d is in notPorts %s", side, port, ports{e.NotPorts, e.NotNamedPorts})
 	}
 	return ""
 }
@@ -130,18 +130,26 @@ func inRanges(rs []model.PortRange, port uint16) bool {
 	return false
 }
 
-func prefixes(nets []netip.Prefix) string {
-	words := make([]string, len(nets))
-	for i, n := range nets {
+// prefixes and ports are texts that are put together only if they are printed.
+type prefixes []netip.Prefix
+
+func (p prefixes) String() string {
+	words := make([]string, len(p))
+	for i, n := range p {
 		words[i] = n.String()
 	}
 	return strings.Join(words, ", ")
 }
 
-func ports(rs []model.PortRange, names []string) string {
-	words := make([]string, len(rs))
-	for i, r := range rs {
+type ports struct {
+	ranges []model.PortRange
+	names  []string
+}
+
+func (p ports) String() string {
+	words := make([]string, len(p.ranges))
+	for i, r := range p.ranges {
 		words[i] = r.String()
 	}
-	return strings.Join(append(words, names...), ", ")
+	return strings.Join(append(words, p.names...), ", ")
 }

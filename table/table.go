@@ -17,7 +17,8 @@ type ClassID uint32
 const (
 	OtherIPv4 ClassID = 1
 	OtherIPv6 ClassID = 2
-	// FirstClass is the first id that a compiler may give.
+	// FirstClass is the first id that a compiler may give. Ids from 1<<31 on
+	// are a dataplane's own, for the time of a change.
 	FirstClass ClassID = 16
 )
 
@@ -123,19 +124,6 @@ type Band struct {
 type Cell struct {
 	From, To uint16
 	Decision *verdict.Trace
-}
-
-// AnySource reports whether the protocol's decisions do not depend on the
-// source port.
-func (p *Protocol) AnySource() bool { return len(p.Bands) == 1 }
-
-// Uniform returns the one decision of a row whose verdict and logging do not
-// depend on protocol and ports, or nil.
-func (r *Row) Uniform() *verdict.Trace {
-	if len(r.Protocols) == 0 {
-		return r.Other
-	}
-	return nil
 }
 
 // Equal reports whether two rows have the same content, ids apart.

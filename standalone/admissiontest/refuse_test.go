@@ -198,7 +198,7 @@ func (w *world) sameAsValidate(t *testing.T) {
 }
 
 // translated reports whether translate reads the kind at all. What it does not,
-// staged policies for now, only admission judges.
+// staged policies, only admission judges.
 func translated(t *testing.T, kind string) bool {
 	docs, _ := manifest.Parse("kind.yaml", []byte("{apiVersion: projectcalico.org/v3, kind: "+kind+", metadata: {name: x"+namespaceOf(kind)+"}}"))
 	objects, _ := manifest.Objects(docs)
