@@ -24,8 +24,8 @@ type tables struct{ *table.Tables }
 
 // Decide implements Decider.
 func (t tables) Decide(e *model.Endpoint, d verdict.Direction, p verdict.Packet) verdict.Trace {
-	if trace := t.Lookup(e.ID, d, p); trace != nil {
-		return *trace
+	if found := t.Lookup(e.ID, d, p); found != nil {
+		return found.Trace()
 	}
 	return verdict.Trace{}
 }
@@ -61,8 +61,8 @@ func side(by Decider, s model.Side, d verdict.Direction, p verdict.Packet) verdi
 func agree(e *model.Endpoint, d verdict.Direction, p verdict.Packet, oracle *evaluate.Oracle, t *table.Tables) (verdict.Trace, []evaluate.Visit, error) {
 	want, visits := oracle.Explain(e, d, p)
 	got := t.Lookup(e.ID, d, p)
-	if got != nil && got.Equal(&want) {
-		return *got, visits, nil
+	if got != nil && got.Equal(table.Decided(want)) {
+		return got.Trace(), visits, nil
 	}
 	found := "no decision"
 	if got != nil {

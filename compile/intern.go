@@ -18,7 +18,7 @@ type interner struct {
 	sets      ids[table.SetID]
 	rows      ids[table.RowID]
 	decisions ids[uint32]
-	traces    map[uint32]*verdict.Trace
+	traces    map[uint32]*table.Decision
 }
 
 type ids[ID ~uint32] struct {
@@ -54,13 +54,13 @@ func newInterner() *interner {
 		sets:      newIDs[table.SetID](1),
 		rows:      newIDs[table.RowID](1),
 		decisions: newIDs[uint32](1),
-		traces:    map[uint32]*verdict.Trace{},
+		traces:    map[uint32]*table.Decision{},
 	}
 }
 
 // next ends a build.
 func (n *interner) next() {
-	kept := make(map[uint32]*verdict.Trace, len(n.decisions.now))
+	kept := make(map[uint32]*table.Decision, len(n.decisions.now))
 	for _, id := range n.decisions.now {
 		kept[id] = n.traces[id]
 	}
@@ -73,13 +73,13 @@ func (n *interner) next() {
 }
 
 // decision returns the one trace that is equal to t, with its id.
-func (n *interner) decision(t verdict.Trace) (uint32, *verdict.Trace) {
+func (n *interner) decision(t verdict.Trace) (uint32, *table.Decision) {
 	id, first := n.decisions.id(traceKey(&t))
 	if kept := n.traces[id]; !first || kept != nil {
 		return id, kept
 	}
-	n.traces[id] = &t
-	return id, &t
+	n.traces[id] = table.Decided(t)
+	return id, n.traces[id]
 }
 
 // traceKey is equal for equal traces only. No name contains a newline.

@@ -54,7 +54,7 @@ func (t *Tables) Row(s *Set, peer netip.Addr) *Row {
 }
 
 // Decide returns the decision of the row for a protocol and ports.
-func (r *Row) Decide(protocol uint8, src, dst uint16) *verdict.Trace {
+func (r *Row) Decide(protocol uint8, src, dst uint16) *Decision {
 	for i := range r.Protocols {
 		p := &r.Protocols[i]
 		if p.Number != protocol {
@@ -69,7 +69,7 @@ func (r *Row) Decide(protocol uint8, src, dst uint16) *verdict.Trace {
 // Lookup decides the first packet of a connection for one endpoint in one
 // direction. It does not allocate. It returns nil if the endpoint is not in
 // the tables or the local address is not its own: the packet is dropped.
-func (t *Tables) Lookup(id verdict.EndpointID, d verdict.Direction, p verdict.Packet) *verdict.Trace {
+func (t *Tables) Lookup(id verdict.EndpointID, d verdict.Direction, p verdict.Packet) *Decision {
 	e, ok := t.Endpoints[id]
 	if !ok {
 		return nil

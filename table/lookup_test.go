@@ -12,10 +12,10 @@ import (
 
 func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
 
-// decision is a trace that can be told from others by its one step.
-func decision(v verdict.Verdict, rule int) *verdict.Trace {
+// decision is one that can be told from others by its one step.
+func decision(v verdict.Verdict, rule int) *table.Decision {
 	p := verdict.PolicyID{Kind: "GlobalNetworkPolicy", Name: "p"}
-	return &verdict.Trace{Verdict: v, Reason: verdict.ByRule, Steps: []verdict.Step{{Tier: "t", Policy: p, Rule: rule}}}
+	return table.Decided(verdict.Trace{Verdict: v, Reason: verdict.ByRule, Steps: []verdict.Step{{Tier: "t", Policy: p, Rule: rule}}})
 }
 
 // TestClass asks at the edges of networks, and one address before and after.
@@ -103,7 +103,7 @@ func TestRowOfSet(t *testing.T) {
 
 // cellOf asks a row and returns the number of the decision.
 func cellOf(r *table.Row, protocol uint8, src, dst uint16) int {
-	return r.Decide(protocol, src, dst).Steps[0].Rule
+	return r.Decide(protocol, src, dst).Trace().Steps[0].Rule
 }
 
 // TestDecide asks a row at every edge of its bands and cells.

@@ -101,7 +101,7 @@ type Set struct {
 type Row struct {
 	ID RowID
 	// Other is the decision for every protocol that is not in Protocols.
-	Other *verdict.Trace
+	Other *Decision
 	// Protocols is sorted by number; none in it equals Other in all its cells.
 	Protocols []Protocol
 }
@@ -123,7 +123,7 @@ type Band struct {
 // Cell is the decision for the destination ports From to To, both included.
 type Cell struct {
 	From, To uint16
-	Decision *verdict.Trace
+	Decision *Decision
 }
 
 // Equal reports whether two rows have the same content, ids apart.

@@ -205,7 +205,7 @@ func (d *Dataplane) entry(e table.Entry) error {
 
 // Lookup decides for one endpoint as the tables stand, half done ones too; nil
 // is a drop.
-func (d *Dataplane) Lookup(id verdict.EndpointID, dir verdict.Direction, p verdict.Packet) *verdict.Trace {
+func (d *Dataplane) Lookup(id verdict.EndpointID, dir verdict.Direction, p verdict.Packet) *table.Decision {
 	return d.tables.Lookup(id, dir, p)
 }
 
@@ -214,7 +214,7 @@ func (d *Dataplane) Lookup(id verdict.EndpointID, dir verdict.Direction, p verdi
 // from the pod, Ingress what leaves by it. The trace is nil where no pod's
 // policy decided: a lie about the address and an address in PodNets that is not
 // programmed are denied, all else is allowed.
-func (d *Dataplane) Decide(iface string, dir verdict.Direction, p verdict.Packet) (verdict.Verdict, *verdict.Trace) {
+func (d *Dataplane) Decide(iface string, dir verdict.Direction, p verdict.Packet) (verdict.Verdict, *table.Decision) {
 	pod, governed := d.podAt(iface, dir, p)
 	if governed {
 		if pod == nil {
@@ -237,7 +237,7 @@ func (d *Dataplane) Decide(iface string, dir verdict.Direction, p verdict.Packet
 // makes of a packet of the host's own: what comes in by the interface is
 // Ingress, what leaves by it is Egress. Interfaces of pods and lo, and those
 // that no host endpoint governs, are not restricted.
-func (d *Dataplane) DecideHost(iface string, dir verdict.Direction, p verdict.Packet) (verdict.Verdict, *verdict.Trace) {
+func (d *Dataplane) DecideHost(iface string, dir verdict.Direction, p verdict.Packet) (verdict.Verdict, *table.Decision) {
 	id, ok := d.hostAt(iface)
 	if !ok {
 		return verdict.Allow, nil

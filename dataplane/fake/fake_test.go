@@ -26,7 +26,7 @@ var (
 // host takes nothing in, elsewhere it lets nothing out.
 func program() dataplane.Program {
 	t := table.New()
-	yes, no := &verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByRule}, &verdict.Trace{Reason: verdict.ByTierDefault}
+	yes, no := &table.Decision{Verdict: verdict.Allow, Reason: verdict.ByRule}, &table.Decision{Reason: verdict.ByTierDefault}
 	t.Rows[1], t.Rows[2] = &table.Row{ID: 1, Other: yes}, &table.Row{ID: 2, Other: no}
 	t.Hosts[peer] = 16
 	set := func(id table.SetID, d verdict.Direction, kind verdict.EndpointKind, row table.RowID, rows map[table.ClassID]table.RowID) {

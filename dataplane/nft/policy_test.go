@@ -23,8 +23,8 @@ func newHand(from uint32) *hand {
 func (h *hand) id() uint32 { h.next++; return h.next }
 
 // trace is a decision of rule n of the policy default/NetworkPolicy/blue/fe.
-func trace(v verdict.Verdict, n int, logs ...int) *verdict.Trace {
-	t := &verdict.Trace{Verdict: v, Reason: verdict.ByRule}
+func trace(v verdict.Verdict, n int, logs ...int) *table.Decision {
+	t := verdict.Trace{Verdict: v, Reason: verdict.ByRule}
 	step := verdict.Step{Tier: "default", Policy: verdict.PolicyID{Kind: "NetworkPolicy", Namespace: "blue", Name: "fe"}}
 	for _, l := range logs {
 		step.Rule, step.Action = l, verdict.ActionLog
@@ -35,10 +35,10 @@ func trace(v verdict.Verdict, n int, logs ...int) *verdict.Trace {
 		step.Action = verdict.ActionAllow
 	}
 	t.Steps = append(t.Steps, step)
-	return t
+	return table.Decided(t)
 }
 
-func (h *hand) row(other *verdict.Trace, protocols ...table.Protocol) table.RowID {
+func (h *hand) row(other *table.Decision, protocols ...table.Protocol) table.RowID {
 	id := table.RowID(h.id())
 	h.Tables.Rows[id] = &table.Row{ID: id, Other: other, Protocols: protocols}
 	return id
@@ -46,11 +46,11 @@ func (h *hand) row(other *verdict.Trace, protocols ...table.Protocol) table.RowI
 
 // ports is a protocol with one decision for the given ranges of destination
 // ports, from any source port, and another for the rest.
-func ports(number uint8, in, out *verdict.Trace, ranges ...[2]uint16) table.Protocol {
+func ports(number uint8, in, out *table.Decision, ranges ...[2]uint16) table.Protocol {
 	return table.Protocol{Number: number, Bands: []table.Band{{To: 65535, Cells: cells(in, out, ranges...)}}}
 }
 
-func cells(in, out *verdict.Trace, ranges ...[2]uint16) []table.Cell {
+func cells(in, out *table.Decision, ranges ...[2]uint16) []table.Cell {
 	var list []table.Cell
 	next := 0
 	for _, r := range ranges {
@@ -67,7 +67,7 @@ func cells(in, out *verdict.Trace, ranges ...[2]uint16) []table.Cell {
 }
 
 // plainly is a protocol without ports.
-func plainly(number uint8, t *verdict.Trace) table.Protocol {
+func plainly(number uint8, t *table.Decision) table.Protocol {
 	return table.Protocol{Number: number, Bands: []table.Band{{To: 65535, Cells: []table.Cell{{To: 65535, Decision: t}}}}}
 }
 

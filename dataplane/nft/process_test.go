@@ -52,7 +52,7 @@ func TestListing(t *testing.T) {
 func small(t *testing.T) *pods {
 	p := newPods(t)
 	yes, no := trace(verdict.Allow, 0), trace(verdict.Deny, 1)
-	row := p.row(&verdict.Trace{Verdict: verdict.Deny, Reason: verdict.ByTierDefault, Steps: []verdict.Step{{Tier: "default", Rule: verdict.NoRule, Action: verdict.ActionDeny}}},
+	row := p.row(table.Decided(verdict.Trace{Verdict: verdict.Deny, Reason: verdict.ByTierDefault, Steps: []verdict.Step{{Tier: "default", Rule: verdict.NoRule, Action: verdict.ActionDeny}}}),
 		table.Protocol{Number: verdict.ICMP, Bands: []table.Band{{To: 65535, Cells: cells(yes, no, [2]uint16{0x0800, 0x0800})}}},
 		ports(verdict.TCP, yes, no, [2]uint16{80, 80}, [2]uint16{443, 443}, [2]uint16{8000, 8999}),
 		table.Protocol{Number: verdict.UDP, Bands: []table.Band{

@@ -26,9 +26,9 @@ func TestTexts(t *testing.T) {
 		{"long prefix", logPrefix(step(long, 3)), "tierwall t/NetworkPolicy/n/" + long[:94] + "...#3 "},
 		{"profile", logPrefix(verdict.Step{Profile: "kns.blue", Rule: 0}), "tierwall profile kns.blue "},
 		{"quote", place(step(`a"b`, 0)), `t/NetworkPolicy/n/a"b#0`},
-		{"quote in a comment", because(&verdict.Trace{Reason: verdict.ByRule, Steps: []verdict.Step{step(`a"b`, 0)}}), `t/NetworkPolicy/n/a?b#0`},
-		{"no policy", because(&verdict.Trace{Reason: verdict.NoPolicyApplies}), "no policy applies"},
-		{"invalid", because(&verdict.Trace{Reason: verdict.InvalidPolicy, Steps: []verdict.Step{step("p", verdict.NoRule)}}), "invalid t/NetworkPolicy/n/p"},
+		{"quote in a comment", because(&table.Decision{Reason: verdict.ByRule, Way: [][]verdict.Step{{step(`a"b`, 0)}}}), `t/NetworkPolicy/n/a?b#0`},
+		{"no policy", because(&table.Decision{Reason: verdict.NoPolicyApplies}), "no policy applies"},
+		{"invalid", because(&table.Decision{Reason: verdict.InvalidPolicy, Way: [][]verdict.Step{{step("p", verdict.NoRule)}}}), "invalid t/NetworkPolicy/n/p"},
 		{"set", describe(&table.Set{Policies: []verdict.PolicyID{{Kind: "K", Name: "a"}, {Kind: "K", Name: "b"}}}), "K//a, K//b"},
 		{"set without", describe(&table.Set{}), "no policy applies"},
 		{"one long", describe(&table.Set{Policies: []verdict.PolicyID{{Kind: "K", Name: long}}}), "K//" + long[:108] + "... (1 policies)"},
@@ -275,7 +275,7 @@ func TestRest(t *testing.T) {
 // that are but a verdict have none.
 func TestShared(t *testing.T) {
 	yes, no := trace(verdict.Allow, 0), trace(verdict.Deny, 1)
-	tcp := func(a, b *verdict.Trace, ranges ...[2]uint16) *table.Row {
+	tcp := func(a, b *table.Decision, ranges ...[2]uint16) *table.Row {
 		return &table.Row{Other: b, Protocols: []table.Protocol{ports(verdict.TCP, a, b, ranges...)}}
 	}
 	type shared struct {

@@ -49,7 +49,7 @@ func (w *world) machines() []*machine { return append(slices.Clone(w.pods), w.bl
 // edges are ports at which something may change.
 var edges = []uint16{0, 1, 22, 79, 80, 81, 443, 1023, 1024, 5000, 32767, 32768, 65534, 65535}
 
-func (w *world) trace() *verdict.Trace {
+func (w *world) trace() *table.Decision {
 	v := verdict.Verdict(w.r.IntN(2))
 	if w.r.IntN(4) == 0 {
 		return trace(v, w.r.IntN(3), w.r.IntN(2), 7)

@@ -18,11 +18,13 @@ type effect struct {
 	logs    string
 }
 
-func effectOf(t *verdict.Trace) effect {
-	e := effect{verdict: t.Verdict}
-	for _, s := range t.Steps {
-		if s.Action == verdict.ActionLog {
-			e.logs += logPrefix(s) + "\x00"
+func effectOf(d *table.Decision) effect {
+	e := effect{verdict: d.Verdict}
+	for _, piece := range d.Way {
+		for _, s := range piece {
+			if s.Action == verdict.ActionLog {
+				e.logs += logPrefix(s) + "\x00"
+			}
 		}
 	}
 	return e

@@ -13,8 +13,9 @@ import (
 // what nft and the kernel's log target take.
 const maxText = 127
 
-// because says in words which decision a trace is.
-func because(t *verdict.Trace) string {
+// because says in words which decision it is.
+func because(d *table.Decision) string {
+	t := d.Trace()
 	s := t.Deciding()
 	if s == nil {
 		return shorten(t.Reason.String(), "")
@@ -29,7 +30,7 @@ func reasons(r *table.Row) string {
 		return because(r.Other)
 	}
 	var list []string
-	add := func(t *verdict.Trace) {
+	add := func(t *table.Decision) {
 		if text := because(t); !slices.Contains(list, text) {
 			list = append(list, text)
 		}
