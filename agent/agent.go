@@ -36,6 +36,11 @@ type Options struct {
 type agent struct {
 	Options
 	compiler *compile.Compiler
+	// near is the part of the world that the agent itself needs: nodes, policy,
+	// and the endpoints of its own node. unchecked says that it changed since
+	// it was looked through for problems.
+	near      *model.State
+	unchecked bool
 	// waiting are the kinds that have not been listed yet.
 	waiting map[string]bool
 	// problems are what was last reported, by object.
@@ -65,6 +70,7 @@ func Run(ctx context.Context, o Options) error {
 	a := &agent{
 		Options:  o,
 		compiler: compile.New(compile.Options{Node: o.Node}),
+		near:     model.NewState(),
 		waiting:  map[string]bool{},
 		problems: map[string]bool{},
 		versions: map[model.Key]string{},
@@ -163,7 +169,27 @@ func (a *agent) take(all []update) {
 		}
 	}
 	a.compiler.Apply(changes...)
+	for _, c := range changes {
+		a.keep(c)
+	}
 	a.dirty = true
+}
+
+// keep takes a change over if it is about what the agent itself needs.
+func (a *agent) keep(c model.Change) {
+	switch c.Key.Kind {
+	case model.KindNode:
+	case model.KindPod, model.KindHostEndpoint:
+		if e, _ := c.Object.(*model.Endpoint); e != nil && e.Node != a.Node {
+			c.Object = nil // it may have been here before
+		}
+		a.unchecked = true
+	case model.KindTier, model.KindPolicy, model.KindProfile:
+		a.unchecked = true
+	default:
+		return
+	}
+	a.near.Apply(c)
 }
 
 // apply makes the kernel do what the compiler says.
@@ -173,12 +199,11 @@ func (a *agent) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state := a.compiler.State()
 	p := dataplane.Program{
 		Tables:     a.compiler.Tables(),
-		Interfaces: h.interfaces(state, a.Node),
+		Interfaces: h.interfaces(a.near, a.Node),
 	}
-	if n := state.Nodes[a.Node]; n != nil {
+	if n := a.near.Nodes[a.Node]; n != nil {
 		p.PodNets = n.PodNets
 	}
 	if err := a.Dataplane.Apply(ctx, p); err != nil {
@@ -189,10 +214,19 @@ func (a *agent) apply(ctx context.Context) error {
 	return nil
 }
 
+// check returns the problems between objects, if there can be new ones.
+func (a *agent) check() []model.Problem {
+	if !a.unchecked {
+		return nil
+	}
+	a.unchecked = false
+	return translate.Check(a.near)
+}
+
 // report says what is enforced now: the first time in full, then in a line for
 // those who want it.
 func (a *agent) report(p dataplane.Program, began time.Time) {
-	for _, problem := range translate.Check(a.compiler.State()) {
+	for _, problem := range a.check() {
 		if line := problem.String(); !a.problems[line] {
 			a.problems[line] = true
 			a.Log.Warn("problem", "code", problem.Code, "object", problem.Object, "message", problem.Message, "hint", problem.Hint)

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"net/netip"
 	"reflect"
 
 	"github.com/tierwall/tierwall/model"
@@ -15,145 +16,354 @@ type Options struct {
 	Node string
 }
 
-// Compiler keeps a state and the tables for it. It is not safe for concurrent
-// use; the tables it hands out are.
+// Compiler keeps what of a world matters for its tables, and the tables. It is
+// not safe for concurrent use; the tables that it hands out are.
 type Compiler struct {
-	options Options
-	state   *model.State
-	tables  *table.Tables
-	ids     *interner
-	// versions numbers the policies and profiles by content, so that an edited
-	// one is another one.
-	versions    map[model.Key]uint64
-	lastVersion uint64
+	options  Options
+	settings model.Settings
+	// settingsNumber is another one for each settings.
+	settingsNumber uint64
+
+	// the world
+	pairs         *pairs
+	parents       map[parentKey]*parent
+	groups        map[string]*group
+	byID          map[verdict.EndpointID]int32
+	endpoints     []endpoint
+	freeEndpoints []int32
+	byAddr        map[netip.Addr]int32
+	shared        map[netip.Addr][]int32
+	lists         map[model.Key]*group
+	slices        map[model.Key]*slice
+	services      map[model.ServiceRef]map[*slice]struct{}
+	tiers         map[string]*tier
+	policies      map[model.Key]*policy
+	profiles      map[string]*profile
+
+	// what is asked of it
+	conditions  map[string]*condition
+	byLabels    *index[*condition]
+	bySelector  *index[*policy]
+	space       *space
+	failsafes   [2]*ruleset
+	locals      map[verdict.EndpointID]*local
+	localGroups map[*group]struct{}
+	watching    map[*local]struct{}
+	namedLocals int
+
+	// the tables
+	programs  map[string]*program
+	rows      map[string]*row
+	decisions map[decisionKey]*decision
+	published map[verdict.EndpointID]*table.Endpoint
+	tables    *table.Tables // nil if they must be put together anew
+
+	atomIDs, classIDs, setIDs, rowIDs, decisionIDs *idPool
+
+	lastNumber, lastLook uint64
+	lastGroup            uint32
+
+	// what the present change concerns
+	dirtyGroups    map[*group]struct{}
+	dirtyLocals    map[*local]struct{}
+	worldChanged   bool
+	changedSources []*source
+	maybeEmpty     []*group
+	emptyAtoms     []*atom
+	idlePrograms   []*program
+	idleConditions []*condition
+	idleRows       []*row
+	freshPrograms  []*program
+	freshRows      []*row
+	edited         map[*program]struct{}
+
+	// memory that is used again
+	own     []pairID
+	above   []parentKey
+	key     []byte
+	maker   maker
+	builder builder
+	powers  powers
 }
 
 // New returns a compiler for an empty state.
 func New(o Options) *Compiler {
 	c := &Compiler{
-		options:  o,
-		state:    model.NewState(),
-		tables:   table.New(),
-		ids:      newInterner(),
-		versions: map[model.Key]uint64{},
+		options: o, settings: model.DefaultSettings(),
+		pairs: newPairs(), parents: map[parentKey]*parent{}, groups: map[string]*group{},
+		byID: map[verdict.EndpointID]int32{}, byAddr: map[netip.Addr]int32{}, shared: map[netip.Addr][]int32{},
+		lists: map[model.Key]*group{}, slices: map[model.Key]*slice{}, services: map[model.ServiceRef]map[*slice]struct{}{},
+		tiers: map[string]*tier{}, policies: map[model.Key]*policy{}, profiles: map[string]*profile{},
+		conditions: map[string]*condition{}, byLabels: newIndex[*condition](), bySelector: newIndex[*policy](),
+		space: newSpace(), locals: map[verdict.EndpointID]*local{}, localGroups: map[*group]struct{}{}, watching: map[*local]struct{}{},
+		programs: map[string]*program{}, rows: map[string]*row{}, decisions: map[decisionKey]*decision{},
+		published: map[verdict.EndpointID]*table.Endpoint{},
+		atomIDs:   newIDs(1), classIDs: newIDs(uint64(table.FirstClass)), setIDs: newIDs(1), rowIDs: newIDs(1), decisionIDs: newIDs(1),
+		dirtyGroups: map[*group]struct{}{}, dirtyLocals: map[*local]struct{}{}, edited: map[*program]struct{}{},
 	}
+	for _, t := range model.BuiltinTiers() {
+		c.putTier(t.Name, t)
+	}
+	p := model.DefaultAllowProfile()
+	c.putProfile(p.Name, p)
 	return c
 }
 
 // Compile returns the tables of a state, once.
 func Compile(s *model.State, o Options) *table.Tables {
 	c := New(o)
-	c.state = s
-	c.rebuild()
-	return c.tables
+	c.settings = s.Settings
+	for _, all := range s.Objects() {
+		c.put(model.Put(all))
+	}
+	c.settle()
+	return c.Tables()
 }
-
-// State returns the compiler's state, for reading only.
-func (c *Compiler) State() *model.State { return c.state }
-
-// Tables returns the present tables. They are not changed by a later Apply.
-func (c *Compiler) Tables() *table.Tables { return c.tables }
 
 // Apply makes the changes, in order, and returns what they change in the
 // tables. Changes that put what is there already are no changes.
 func (c *Compiler) Apply(changes ...model.Change) *table.Delta {
-	changed := false
 	for _, ch := range changes {
-		if old := c.lookup(ch.Key); ch.Object == nil && old == nil ||
-			ch.Object != nil && old != nil && reflect.DeepEqual(ch.Object, old) {
-			continue
-		}
-		changed = true
-		c.state.Apply(ch)
-		if ch.Key.Kind == model.KindPolicy || ch.Key.Kind == model.KindProfile {
-			c.lastVersion++
-			c.versions[ch.Key] = c.lastVersion
-			if ch.Object == nil {
-				delete(c.versions, ch.Key)
-			}
-		}
+		c.put(ch)
 	}
-	if !changed {
-		return &table.Delta{}
-	}
-	before := c.tables
-	c.rebuild()
-	return table.Diff(before, c.tables)
+	return c.settle()
 }
 
 // Settings replaces the settings and returns what that changes.
 func (c *Compiler) Settings(s model.Settings) *table.Delta {
-	c.state.Settings = s
-	before := c.tables
-	c.rebuild()
-	return table.Diff(before, c.tables)
-}
-
-// lookup returns the object at the key, or nil.
-func (c *Compiler) lookup(k model.Key) model.Object {
-	s := c.state
-	switch k.Kind {
-	case model.KindNamespace:
-		return object(s.Namespaces[k.Name])
-	case model.KindServiceAccount:
-		return object(s.ServiceAccounts[k])
-	case model.KindNode:
-		return object(s.Nodes[k.Name])
-	case model.KindPod:
-		return object(s.Endpoints[verdict.EndpointID{Kind: verdict.Pod, Namespace: k.Namespace, Name: k.Name}])
-	case model.KindHostEndpoint:
-		return object(s.Endpoints[verdict.EndpointID{Kind: verdict.Host, Name: k.Name}])
-	case model.KindNetworkSet, model.KindGlobalNetworkSet:
-		return object(s.NetworkSets[k])
-	case model.KindTier:
-		return object(s.Tiers[k.Name])
-	case model.KindPolicy:
-		return object(s.Policies[verdict.PolicyID{Kind: k.PolicyKind, Namespace: k.Namespace, Name: k.Name}])
-	case model.KindProfile:
-		return object(s.Profiles[k.Name])
-	case model.KindEndpointSlice:
-		return object(s.EndpointSlices[k])
+	if reflect.DeepEqual(c.settings, s) {
+		return &table.Delta{}
 	}
-	return nil
-}
-
-// object turns a nil pointer into a nil interface.
-func object[T any, P interface {
-	*T
-	model.Object
-}](p P) model.Object {
-	if p == nil {
-		return nil
-	}
-	return p
-}
-
-// rebuild compiles the whole state. Ids of what did not change stay.
-func (c *Compiler) rebuild() {
-	b := &build{compiler: c, state: c.state, out: table.New(), atoms: newAtoms(c.ids), byLabels: map[string]*applied{}, bySet: map[table.SetID]*program{}}
-	b.directory = newDirectory(c.state)
-	b.policies = c.state.Ordered()
-	for _, e := range c.state.SortedEndpoints() {
-		if c.options.Node == "" || e.Node == c.options.Node {
-			b.endpoint(e)
+	if c.settings.HTTPAsL4 != s.HTTPAsL4 {
+		for _, p := range c.policies {
+			c.lastNumber++
+			p.number, p.rules = c.lastNumber, [2]*ruleset{}
+		}
+		for _, p := range c.profiles {
+			c.lastNumber++
+			p.number, p.rules = c.lastNumber, [2]*ruleset{}
 		}
 	}
-	b.classify()
-	b.rows()
-	c.ids.next()
-	c.tables = b.out
+	c.settings = s
+	c.lastNumber++
+	c.settingsNumber = c.lastNumber
+	c.failsafes = [2]*ruleset{}
+	for g := range c.localGroups {
+		for l := range g.local {
+			c.dirtyLocals[l] = struct{}{}
+		}
+	}
+	return c.settle()
 }
 
-// build is one compilation.
-type build struct {
-	compiler  *Compiler
-	state     *model.State
-	policies  []model.OrderedTier
-	out       *table.Tables
-	atoms     *atoms
-	byLabels  map[string]*applied
-	directory *directory
-	programs  []*program
-	bySet     map[table.SetID]*program
-	classes   []class
+// settle brings the tables up to date with the world and returns how they
+// changed. What lost its last user is looked at only at the end, so that what
+// is dropped and taken up again in one change stays as it is.
+func (c *Compiler) settle() *table.Delta {
+	for _, g := range c.maybeEmpty {
+		c.shrunk(g)
+	}
+	c.settleLocals()
+	c.dropPrograms()
+	for len(c.changedSources) > 0 {
+		all := c.changedSources
+		c.changedSources = nil
+		for _, s := range all {
+			c.lay(s)
+		}
+	}
+	gone, come := c.space.settle(c.atomsAt, c.classIDs)
+	c.settleRows()
+	d := c.delta(gone, come)
+	c.tidy()
+	if !d.Empty() {
+		c.tables = nil
+	}
+	return d
+}
+
+// settleLocals finds which policies apply to the groups, and which programs
+// the endpoints have, where that may have changed.
+func (c *Compiler) settleLocals() {
+	for g := range c.dirtyGroups {
+		if len(g.local) == 0 {
+			continue
+		}
+		c.apply(g)
+		for l := range g.local {
+			c.dirtyLocals[l] = struct{}{}
+		}
+	}
+	if c.worldChanged {
+		for l := range c.watching {
+			c.dirtyLocals[l] = struct{}{}
+		}
+	}
+	for l := range c.dirtyLocals {
+		c.settleLocal(l)
+	}
+}
+
+// dropPrograms lets go of what no endpoint has any more: programs, the rules
+// that only they had, and the conditions that only those asked for.
+func (c *Compiler) dropPrograms() {
+	for _, p := range c.idlePrograms {
+		if p.refs > 0 || c.programs[p.key] != p {
+			continue
+		}
+		delete(c.programs, p.key)
+		for i := range p.parts {
+			rs := p.parts[i].ruleset
+			delete(rs.programs, p)
+			if rs.refs--; rs.refs == 0 {
+				c.letGo(rs)
+			}
+		}
+	}
+	for _, x := range c.idleConditions {
+		if x.refs == 0 && c.conditions[x.key] == x {
+			c.deactivate(x)
+		}
+	}
+}
+
+// settleRows brings the programs' rows up to date with the classes that came
+// and went, and gives new programs theirs.
+func (c *Compiler) settleRows() {
+	for _, p := range c.freshPrograms {
+		if p.refs == 0 {
+			continue
+		}
+		for family := range p.defaults {
+			p.defaults[family] = c.rowOf(p, family, nil)
+		}
+	}
+	for _, k := range c.space.touched {
+		if lives := k.shown > 0; lives != k.lived {
+			c.interested(k, func(p *program) { c.setRow(p, k, lives) })
+		}
+	}
+	for _, p := range c.freshPrograms {
+		if p.refs == 0 {
+			continue
+		}
+		for i := range p.parts {
+			for _, x := range p.parts[i].conditions {
+				for _, a := range x.atoms {
+					for k := range a.classes {
+						if k.shown > 0 && p.rows[k] == nil {
+							c.setRow(p, k, true)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, p := range c.idlePrograms {
+		if p.refs == 0 && p.rows != nil {
+			for _, r := range p.rows {
+				c.releaseRow(r)
+			}
+			for _, r := range p.defaults {
+				if r != nil {
+					c.releaseRow(r)
+				}
+			}
+			p.rows = nil
+		}
+	}
+}
+
+// interested calls f with every program that has a rule that can tell the
+// class from the rest.
+func (c *Compiler) interested(k *class, f func(*program)) {
+	seen := map[*program]struct{}{}
+	for _, a := range k.atoms {
+		for rs := range a.users {
+			for p := range rs.programs {
+				if _, ok := seen[p]; !ok {
+					seen[p] = struct{}{}
+					f(p)
+				}
+			}
+		}
+	}
+}
+
+// setRow gives a program its row for a class, or takes it away.
+func (c *Compiler) setRow(p *program, k *class, lives bool) {
+	was := p.rows[k]
+	var now *row
+	if lives {
+		if now = c.rowOf(p, k.family, k); now == p.defaults[k.family] {
+			c.releaseRow(now)
+			now = nil
+		}
+	}
+	if now == nil {
+		delete(p.rows, k)
+	} else {
+		p.rows[k] = now
+	}
+	if !p.fresh && now != was {
+		if p.edits == nil {
+			p.edits = map[*class]*row{}
+		}
+		p.edits[k] = was
+		c.edited[p] = struct{}{}
+	}
+	if was != nil {
+		c.releaseRow(was)
+	}
+}
+
+// tidy forgets what the change left without a user, and the change itself.
+func (c *Compiler) tidy() {
+	for _, r := range c.idleRows {
+		if r.refs > 0 || c.rows[r.key] != r {
+			continue
+		}
+		delete(c.rows, r.key)
+		c.rowIDs.give(uint64(r.ID))
+		for _, d := range r.decisions {
+			if d.refs--; d.refs == 0 {
+				c.forgetDecision(d)
+			}
+		}
+	}
+	for _, p := range c.idlePrograms {
+		if p.refs == 0 && c.programs[p.key] != p && p.id != 0 {
+			c.setIDs.give(uint64(p.id))
+			p.id = 0
+		}
+	}
+	for _, k := range c.space.touched {
+		k.touched = false
+		if k.held == 0 && k.shown == 0 {
+			c.space.forget(k, c.classIDs)
+		}
+	}
+	for _, a := range c.emptyAtoms {
+		if a.members == 0 && a.atoms[a.port] == a {
+			delete(a.atoms, a.port)
+			c.atomIDs.give(uint64(a.id))
+		}
+	}
+	for _, p := range c.freshPrograms {
+		p.fresh = false
+	}
+	for _, r := range c.freshRows {
+		r.fresh = false
+	}
+	for p := range c.edited {
+		p.edits = nil
+	}
+	clear(c.edited)
+	clear(c.dirtyGroups)
+	clear(c.dirtyLocals)
+	clear(c.space.moved)
+	c.worldChanged = false
+	c.space.touched = nil
+	c.maybeEmpty, c.emptyAtoms, c.idlePrograms, c.idleConditions = nil, nil, nil, nil
+	c.idleRows, c.freshPrograms, c.freshRows = nil, nil, nil
 }

@@ -1,10 +1,10 @@
 package compile
 
 import (
+	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/table"
@@ -12,321 +12,268 @@ import (
 )
 
 // program is what is to be asked, in order, of a packet of the endpoints that
-// share it, with everything about their own side already answered.
+// share it, with everything about their own side already answered. It becomes
+// a table.Set.
 type program struct {
-	set    *table.Set
-	stages []stage
-	// final decides what no stage did, after its step if it has one.
+	id        table.SetID
+	key       string
+	direction verdict.Direction
+	kind      verdict.EndpointKind
+	policies  []verdict.PolicyID
+
+	parts []part
+	// place finds a rule set among the parts.
+	place map[*ruleset]int32
+	// free are the rules that any peer may match.
+	free []candidate
+	// ends are the steps at the ends of the tiers, endHash[i] the hash of the
+	// first i of them; denies[i] is the first tier from i on whose end denies.
+	ends    []verdict.Step
+	endHash []wayHash
+	denies  []int32
+	// final decides what nothing did, after its step if it has one.
 	final      verdict.Reason
 	finalAllow bool
-	finalStep  *verdict.Step
-	// atoms are those that its rules ask of a peer's address, sorted.
-	atoms []uint32
+	finalStep  []verdict.Step
+
+	defaults [2]*row
+	rows     map[*class]*row
+	// edits are the rows of the classes that changed in the present change, as
+	// they were; nil for none.
+	edits map[*class]*row
+	refs  int
+	fresh bool
 }
 
-// stage is a tier, a profile or the failsafe ports: rules until one decides.
-type stage struct {
-	ops []op
+// part is a rule set in its place in a program.
+type part struct {
+	*ruleset
+	// tier counts the program's tiers from 0; failsafe ports are before, at -1,
+	// profiles after.
+	tier int32
 	// passDenies is set for profiles, where Pass is Deny.
 	passDenies bool
-	// end is the step at the end of a tier; nil goes on without a word.
-	end *verdict.Step
+	// skip says which rules do not match the local side; nil for none.
+	skip []bool
+	// own are the ports that the local side has by the names in a rule.
+	own map[int32]ownPorts
 }
 
-// op is one rule whose local side matches.
-type op struct {
-	action  verdict.Action
-	step    *verdict.Step // nil for failsafe ports, which leave no step
-	reason  verdict.Reason
-	rule    *model.Rule
-	remote  *model.Peer
-	address addressTest
-	// src and dst are what the rule asks of ports.
-	src, dst portTest
-	// service are the ports of a destination service, each with the atom of
-	// the addresses that have it; only meaningful if the rule names one.
-	service []knownPort
+type ownPorts struct{ named, notNamed []model.ServicePort }
+
+// candidate is a rule that may match.
+type candidate struct {
+	part, index int32
 }
 
-// applied is what applies to all endpoints with the same labels.
-type applied struct {
-	tiers    [2][]model.OrderedTier
-	profiles []*model.Profile
-}
-
-// endpoint finds the programs of an endpoint and puts it into the tables.
-func (b *build) endpoint(e *model.Endpoint) {
-	a := b.applied(e)
-	out := &table.Endpoint{ID: e.ID, Interface: e.Interface}
-	for _, d := range verdict.Directions {
-		for _, span := range b.localSpans(e, a, d) {
-			span.Set = b.program(e, a, d, span.From).set.ID
-			if n := len(out.Spans[d]); n > 0 && joins(out.Spans[d][n-1], span) && e.ID.Kind == verdict.Host {
-				out.Spans[d][n-1].To = span.To
-				continue
-			}
-			out.Spans[d] = append(out.Spans[d], span)
-		}
-	}
-	b.out.Endpoints[e.ID] = out
-}
-
-func joins(a, b table.Span) bool {
-	return a.Set == b.Set && a.To.Next() == b.From && a.To.Is4() == b.From.Is4()
-}
-
-// localSpans divides an endpoint's own addresses. A pod has those that it has;
-// a host has all there are, divided where a rule in force speaks of them.
-func (b *build) localSpans(e *model.Endpoint, a *applied, d verdict.Direction) []table.Span {
-	var spans []table.Span
-	if e.ID.Kind == verdict.Pod {
-		addrs := slices.Clone(e.Addrs)
-		slices.SortFunc(addrs, netip.Addr.Compare)
-		for _, addr := range slices.Compact(addrs) {
-			spans = append(spans, table.Span{From: addr, To: addr})
-		}
-		return spans
-	}
-	local := newAtoms(newInterner())
-	ask := func(rules []model.Rule) {
-		for i := range rules {
-			p := localPeer(&rules[i], d)
-			local.test(p)
-			b.addressedPorts(local, p, p.NamedPorts)
-			b.addressedPorts(local, p, p.NotNamedPorts)
-		}
-	}
-	for _, t := range a.tiers[d] {
-		for _, p := range t.Policies {
-			ask(p.Rules[d])
-		}
-	}
-	for _, p := range a.profiles {
-		ask(p.Rules[d])
-	}
-	for _, r := range local.partition(b.directory).whole() {
-		spans = append(spans, table.Span{From: r.from, To: r.to})
-	}
-	return spans
-}
-
-func localPeer(r *model.Rule, d verdict.Direction) *model.Peer {
-	if d == verdict.Egress {
-		return &r.Source
-	}
-	return &r.Destination
-}
-
-func remotePeer(r *model.Rule, d verdict.Direction) *model.Peer {
-	if d == verdict.Egress {
-		return &r.Destination
-	}
-	return &r.Source
-}
-
-// applied evaluates the selectors of all policies, once for each distinct set
-// of labels.
-func (b *build) applied(e *model.Endpoint) *applied {
-	key := labelsKey(e)
-	if a := b.byLabels[key]; a != nil {
-		return a
-	}
-	a := &applied{}
-	labels := b.state.Labels(e)
-	for _, t := range b.policies {
-		var both [2][]*model.Policy
-		for _, p := range t.Policies {
-			if p.Selector == nil || !p.Selector.Matches(labels) {
-				continue
-			}
-			for _, d := range verdict.Directions {
-				if p.Applies[d] {
-					both[d] = append(both[d], p)
-				}
-			}
-		}
-		for _, d := range verdict.Directions {
-			if t.Policies = both[d]; len(both[d]) > 0 {
-				a.tiers[d] = append(a.tiers[d], t)
-			}
-		}
-	}
-	for _, name := range e.Profiles {
-		if p := b.state.Profiles[name]; p != nil && e.ID.Kind == verdict.Host {
-			a.profiles = append(a.profiles, p)
-		}
-	}
-	b.byLabels[key] = a
-	return a
-}
-
-func labelsKey(e *model.Endpoint) string {
-	keys := make([]string, 0, len(e.Labels))
-	for k, v := range e.Labels {
-		keys = append(keys, k+"="+v)
-	}
-	slices.Sort(keys)
-	parts := []string{strconv.Itoa(int(e.ID.Kind)), e.ID.Namespace, e.ServiceAccount, strings.Join(e.Profiles, ",")}
-	return strings.Join(append(parts, keys...), "\n")
-}
-
-// program returns the program of an endpoint for one of its own addresses.
-func (b *build) program(e *model.Endpoint, a *applied, d verdict.Direction, local netip.Addr) *program {
-	m := &maker{build: b, direction: d, local: local}
-	m.key.WriteString(e.ID.Kind.String() + d.String())
-	p := &program{}
-	if e.ID.Kind == verdict.Host {
-		p.stages = append(p.stages, m.failsafe())
-	}
-	for _, t := range a.tiers[d] {
-		p.stages = append(p.stages, m.tier(t))
-	}
-	if e.ID.Kind == verdict.Pod {
-		m.podEnd(p, e.ID.Namespace, len(a.tiers[d]) > 0)
-	} else {
-		for _, profile := range a.profiles {
-			p.stages = append(p.stages, m.profile(profile))
-		}
-		p.final = verdict.ByHostDefault
-	}
-	id, first := b.compiler.ids.sets.id(m.key.String())
-	if !first {
-		return b.bySet[id]
-	}
-	p.set = &table.Set{ID: id, Direction: d, Kind: e.ID.Kind, Policies: policyIDs(a.tiers[d]), Rows: map[table.ClassID]table.RowID{}}
-	p.compileTests(b, d)
-	b.out.Sets[id] = p.set
-	b.programs = append(b.programs, p)
-	b.bySet[id] = p
-	return p
-}
-
-func policyIDs(tiers []model.OrderedTier) []verdict.PolicyID {
-	var ids []verdict.PolicyID
-	for _, t := range tiers {
-		for _, p := range t.Policies {
-			ids = append(ids, p.ID)
-		}
-	}
-	return ids
+func compareCandidates(a, b candidate) int {
+	return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.index, b.index))
 }
 
 // maker puts a program together and writes down what tells it from others.
 type maker struct {
-	build     *build
+	c         *Compiler
+	local     *local
 	direction verdict.Direction
-	local     netip.Addr
-	key       strings.Builder
+	addr      netip.Addr
+	key       []byte
+	parts     []part
+	tiers     []*tier
+	applied   [][]verdict.PolicyID // by tier
+	// world and named are those of the rule sets.
+	world, named bool
 }
 
-func (m *maker) tier(t model.OrderedTier) stage {
-	var st stage
-	end := verdict.Step{Tier: t.Name, Rule: verdict.NoRule, Action: verdict.ActionDeny}
-	if t.Pass {
-		end.Action = verdict.ActionPass
+// programOf returns the program of an endpoint in a direction for one of its
+// own addresses, with one more reference.
+func (c *Compiler) programOf(l *local, d verdict.Direction, addr netip.Addr) *program {
+	m := &c.maker
+	*m = maker{c: c, local: l, direction: d, addr: addr, key: m.key[:0], parts: m.parts[:0], tiers: m.tiers[:0], applied: m.applied[:0]}
+	m.key = append(m.key, byte(l.id.Kind), byte(d))
+	if l.id.Kind == verdict.Host {
+		m.note('f', c.settingsNumber)
+		m.part(c.failsafe(d), -1, false)
 	}
-	m.note("\ntier", t.Name, end.Action.String())
-	for _, p := range t.Policies {
-		end.Applied = append(end.Applied, p.ID)
-		m.note("policy", m.version(p.Key()))
-		step := verdict.Step{Tier: t.Name, Policy: p.ID}
-		st.ops = append(st.ops, m.ops(p.Rules[m.direction], p.Invalid[m.direction], step, verdict.ByRule)...)
+	for _, p := range l.group.applied {
+		if p.object.Applies[d] {
+			m.policy(p)
+		}
 	}
-	st.end = &end
-	return st
-}
-
-func (m *maker) profile(p *model.Profile) stage {
-	m.note("\nprofile", p.Name, m.version(p.Key()))
-	step := verdict.Step{Profile: p.Name}
-	return stage{
-		passDenies: true,
-		ops:        m.ops(p.Rules[m.direction], p.Invalid[m.direction], step, verdict.ByProfile),
-	}
-}
-
-// ops returns the rules whose local side matches, and notes which did.
-func (m *maker) ops(rules []model.Rule, invalid bool, step verdict.Step, reason verdict.Reason) []op {
-	if invalid {
-		step.Rule, step.Action = verdict.NoRule, verdict.ActionDeny
-		return []op{{action: verdict.ActionDeny, step: &step, reason: verdict.InvalidPolicy, rule: &model.Rule{}, remote: &model.Peer{}}}
-	}
-	var ops []op
-	for i := range rules {
-		r := &rules[i]
-		if local := localPeer(r, m.direction); restrictsAddress(local) {
-			if !m.build.addressMatches(local, m.local) {
-				continue
+	if l.id.Kind == verdict.Host {
+		for i, name := range l.profiles {
+			if p := c.profiles[name]; p != nil {
+				m.note('p', p.number)
+				m.part(c.profileRules(p, d), int32(len(m.tiers)+i), true)
 			}
-			m.note("local", strconv.Itoa(i))
 		}
-		if r.HTTP && !m.build.state.Settings.HTTPAsL4 {
-			continue
-		}
-		s := step
-		s.Rule, s.Action = r.Index, r.Action
-		o := op{action: r.Action, step: &s, reason: reason, rule: r, remote: remotePeer(r, m.direction)}
-		m.localPorts(&o)
-		ops = append(ops, o)
+	} else if len(m.tiers) > 0 {
+		m.key = append(append(m.key, 'n'), l.id.Namespace...)
 	}
-	return ops
+	l.world, l.named = l.world || m.world, l.named || m.named
+	p := c.programs[string(m.key)]
+	if p == nil {
+		p = m.make()
+		c.programs[p.key] = p
+	}
+	p.refs++
+	return p
 }
 
-// localPorts resolves the names of ports of the endpoint's own side.
-func (m *maker) localPorts(o *op) {
-	local, test := localPeer(o.rule, m.direction), &o.dst
-	if m.direction == verdict.Egress {
-		test = &o.src
-	}
-	test.named = m.ownPorts(local, local.NamedPorts)
-	test.notNamed = m.ownPorts(local, local.NotNamedPorts)
+func (m *maker) note(what byte, number uint64) {
+	m.key = binary.BigEndian.AppendUint64(append(m.key, what), number)
 }
 
-// ownPorts are the ports that the endpoint itself has by the names.
-func (m *maker) ownPorts(p *model.Peer, names []string) []knownPort {
-	var out []knownPort
-	for _, port := range m.build.directory.namedPorts(p.Selector, names) {
-		if slices.Contains(port.addrs, m.local) {
-			out = append(out, knownPort{ServicePort: port.ServicePort})
-			m.note("port", verdict.ProtocolName(port.Protocol), strconv.Itoa(int(port.Port)))
+func (m *maker) policy(p *policy) {
+	if n := len(m.tiers); n == 0 || m.tiers[n-1] != p.tier {
+		m.tiers = append(m.tiers, p.tier)
+		m.applied = append(m.applied, nil)
+		m.note('t', p.tier.number)
+	}
+	n := len(m.tiers) - 1
+	m.applied[n] = append(m.applied[n], p.object.ID)
+	m.note('r', p.number)
+	m.part(m.c.rulesOf(p, m.direction), int32(n), false)
+}
+
+// part adds a rule set, and notes how the local side comes out in it.
+func (m *maker) part(rs *ruleset, tier int32, passDenies bool) {
+	p := part{ruleset: rs, tier: tier, passDenies: passDenies}
+	if rs.local {
+		m.world, m.named = m.world || rs.world, m.named || rs.named
+		for i := range rs.ops {
+			m.ask(&p, int32(i))
 		}
 	}
-	return out
+	m.parts = append(m.parts, p)
 }
 
-// failsafe makes rules of the failsafe ports.
-func (m *maker) failsafe() stage {
-	ports := m.build.state.Settings.FailsafeIn
-	if m.direction == verdict.Egress {
-		ports = m.build.state.Settings.FailsafeOut
+func (m *maker) ask(p *part, i int32) {
+	o := &p.ops[i]
+	if !o.asks {
+		return
 	}
-	var st stage
+	side := localPeer(o.rule, m.direction)
+	if !m.c.addressMatches(side, m.addr) {
+		if p.skip == nil {
+			p.skip = make([]bool, len(p.ops))
+		}
+		p.skip[i] = true
+		m.note('-', uint64(i))
+		return
+	}
+	own := ownPorts{m.c.ownPorts(side, side.NamedPorts, m.addr), m.c.ownPorts(side, side.NotNamedPorts, m.addr)}
+	if own.named == nil && own.notNamed == nil {
+		return
+	}
+	if p.own == nil {
+		p.own = map[int32]ownPorts{}
+	}
+	p.own[i] = own
+	m.note('o', uint64(i))
+	for _, list := range [][]model.ServicePort{own.named, own.notNamed} {
+		for _, port := range list {
+			m.key = append(m.key, port.Protocol, byte(port.Port>>8), byte(port.Port))
+		}
+		m.key = append(m.key, 0)
+	}
+}
+
+// make builds the program that was written down.
+func (m *maker) make() *program {
+	c := m.c
+	p := &program{
+		id: table.SetID(c.setIDs.take()), key: string(m.key), direction: m.direction, kind: m.local.id.Kind,
+		parts: slices.Clone(m.parts), place: map[*ruleset]int32{}, rows: map[*class]*row{}, fresh: true,
+	}
+	for i := range p.parts {
+		rs := p.parts[i].ruleset
+		p.place[rs] = int32(i)
+		rs.refs++
+		rs.programs[p] = struct{}{}
+		for _, index := range rs.free {
+			p.free = append(p.free, candidate{int32(i), index})
+		}
+	}
+	m.ends(p)
+	if p.kind == verdict.Pod {
+		p.final, p.finalAllow = verdict.NoPolicyApplies, true
+		if len(m.tiers) > 0 {
+			p.final = verdict.ByProfile
+			p.finalStep = []verdict.Step{{Profile: "kns." + m.local.id.Namespace, Action: verdict.ActionAllow}}
+		}
+	} else {
+		p.final = verdict.ByHostDefault
+	}
+	c.freshPrograms = append(c.freshPrograms, p)
+	return p
+}
+
+// ends writes the ends of the tiers.
+func (m *maker) ends(p *program) {
+	n := len(m.tiers)
+	p.ends, p.endHash, p.denies = make([]verdict.Step, n), make([]wayHash, n+1), make([]int32, n+1)
+	for i, t := range m.tiers {
+		end := verdict.Step{Tier: t.name, Rule: verdict.NoRule, Action: verdict.ActionDeny, Applied: m.applied[i]}
+		if t.object != nil && t.object.Pass {
+			end.Action = verdict.ActionPass
+		}
+		p.ends[i] = end
+		p.endHash[i+1] = p.endHash[i].then(hashStep(&end), &m.c.powers)
+		p.policies = append(p.policies, end.Applied...)
+	}
+	p.denies[n] = int32(n)
+	for i := n - 1; i >= 0; i-- {
+		p.denies[i] = p.denies[i+1]
+		if p.ends[i].Action == verdict.ActionDeny {
+			p.denies[i] = int32(i)
+		}
+	}
+}
+
+// release gives up a reference to a program.
+func (c *Compiler) release(p *program) {
+	if p.refs--; p.refs == 0 {
+		c.idlePrograms = append(c.idlePrograms, p)
+	}
+}
+
+// failsafe makes rules of the failsafe ports, once for each settings.
+func (c *Compiler) failsafe(d verdict.Direction) *ruleset {
+	if rs := c.failsafes[d]; rs != nil {
+		return rs
+	}
+	ports := c.settings.FailsafeIn
+	if d == verdict.Egress {
+		ports = c.settings.FailsafeOut
+	}
+	rs := &ruleset{byCondition: map[*condition][]int32{}, programs: map[*program]struct{}{}}
 	for _, f := range ports {
-		m.note("failsafe", verdict.ProtocolName(f.Protocol), strconv.Itoa(int(f.Port)), f.Net.String())
 		r := &model.Rule{Action: verdict.ActionAllow, Protocol: &f.Protocol}
 		r.Destination.Ports = []model.PortRange{{From: f.Port, To: f.Port}}
-		if remote := remotePeer(r, m.direction); f.Net.IsValid() {
-			remote.Nets = []netip.Prefix{f.Net}
+		if f.Net.IsValid() {
+			remotePeer(r, d).Nets = []netip.Prefix{f.Net}
 		}
-		st.ops = append(st.ops, op{action: r.Action, reason: verdict.ByFailsafe, rule: r, remote: remotePeer(r, m.direction)})
+		rs.add(c.op(r, verdict.ByFailsafe, nil, d))
+		rs.ops[len(rs.ops)-1].asks = false // its port is the packet's, on either side
 	}
-	return st
+	rs.finish(d)
+	c.failsafes[d] = rs
+	rs.drop = dropFrom(&c.failsafes[d])
+	return rs
 }
 
-// podEnd is the end of every pod's program: the profile of its namespace,
-// which allows all.
-func (m *maker) podEnd(p *program, namespace string, applied bool) {
-	p.finalAllow = true
-	p.final = verdict.NoPolicyApplies
-	if applied {
-		m.note("\nnamespace", namespace)
-		p.final = verdict.ByProfile
-		p.finalStep = &verdict.Step{Profile: "kns." + namespace, Action: verdict.ActionAllow}
+// addressMatches answers a rule's question about an endpoint's own address.
+func (c *Compiler) addressMatches(p *model.Peer, a netip.Addr) bool {
+	in := func(nets []netip.Prefix) bool {
+		return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(a) })
 	}
-}
-
-func (m *maker) note(words ...string) { m.key.WriteString(strings.Join(words, " ") + ";") }
-
-func (m *maker) version(k model.Key) string {
-	return strconv.FormatUint(m.build.compiler.versions[k], 10) + k.PolicyKind + "/" + k.Namespace + "/" + k.Name
+	sameFamily := func(n netip.Prefix) bool { return n.Addr().Is4() == a.Is4() }
+	switch {
+	case len(p.Nets) > 0 && !in(p.Nets),
+		len(p.NotNets) > 0 && (in(p.NotNets) || !slices.ContainsFunc(p.NotNets, sameFamily)),
+		p.Selector != nil && !c.isMember(p.Selector, a),
+		p.NotSelector != nil && c.isMember(p.NotSelector, a):
+		return false
+	}
+	return true
 }

@@ -113,19 +113,22 @@ func TestSetsOfOthers(t *testing.T) {
 	moved := 0
 	rapid.Check(t, func(t *rapid.T) {
 		g := modeltest.New(rapid.Uint64().Draw(t, "seed"))
-		c := compile.New(compile.Options{})
-		c.Apply(g.World()...)
+		c, s := compile.New(compile.Options{}), model.NewState()
+		world := g.World()
+		c.Apply(world...)
+		s.Apply(world...)
 		for range 5 {
 			p := g.Policy("pol1")
-			old := c.State().Policies[p.ID]
+			old := s.Policies[p.ID]
 			before := c.Tables()
 			c.Apply(model.Put(p))
-			for _, e := range c.State().SortedEndpoints() {
+			s.Apply(model.Put(p))
+			for _, e := range s.SortedEndpoints() {
 				same := cmp.Equal(before.Endpoints[e.ID], c.Tables().Endpoints[e.ID], compareAddrs)
 				if !same {
 					moved++
 				}
-				if !same && !selects(c.State(), old, e) && !selects(c.State(), p, e) {
+				if !same && !selects(s, old, e) && !selects(s, p, e) {
 					t.Fatalf("%s moves, and %s does not apply to it", e.ID, p.ID)
 				}
 			}

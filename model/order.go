@@ -32,11 +32,13 @@ func (s *State) Ordered() []OrderedTier {
 		}
 		tiers = append(tiers, OrderedTier{Tier: t, Missing: !ok, Policies: policies})
 	}
-	slices.SortFunc(tiers, compareTiers)
+	slices.SortFunc(tiers, CompareTiers)
 	return tiers
 }
 
-func compareTiers(a, b OrderedTier) int {
+// CompareTiers orders tiers: those that exist first, then by order, none last,
+// then by name.
+func CompareTiers(a, b OrderedTier) int {
 	if a.Missing != b.Missing {
 		if a.Missing {
 			return 1

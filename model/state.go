@@ -178,3 +178,24 @@ func (s *State) SortedNetworkSets() []*NetworkSet {
 	})
 	return all
 }
+
+// Objects returns everything in the state, in no order.
+func (s *State) Objects() []Object {
+	var all []Object
+	all = collect(all, s.Namespaces)
+	all = collect(all, s.ServiceAccounts)
+	all = collect(all, s.Nodes)
+	all = collect(all, s.Profiles)
+	all = collect(all, s.Endpoints)
+	all = collect(all, s.NetworkSets)
+	all = collect(all, s.EndpointSlices)
+	all = collect(all, s.Tiers)
+	return collect(all, s.Policies)
+}
+
+func collect[K comparable, V Object](all []Object, m map[K]V) []Object {
+	for _, o := range m {
+		all = append(all, o)
+	}
+	return all
+}

@@ -83,7 +83,7 @@ func Diff(from, to *Tables) *Delta {
 	d.OldRows = missing(from.Rows, to.Rows)
 	d.diffSets(from, to)
 	d.diffHosts(from.Hosts, to.Hosts)
-	d.OldNets, d.NewNets = diffNets(from.Nets, to.Nets)
+	d.OldNets, d.NewNets = DiffNets(from.Nets, to.Nets)
 	d.diffEndpoints(from, to)
 	return d
 }
@@ -151,7 +151,7 @@ func (d *Delta) diffHosts(from, to map[netip.Addr]ClassID) {
 
 func (d *Delta) diffEndpoints(from, to *Tables) {
 	for id, now := range to.Endpoints {
-		if old := from.Endpoints[id]; old == nil || !old.equal(now) {
+		if old := from.Endpoints[id]; !old.Equal(now) {
 			d.Endpoints = append(d.Endpoints, EndpointChange{Old: old, New: now})
 		}
 	}
@@ -160,17 +160,23 @@ func (d *Delta) diffEndpoints(from, to *Tables) {
 			d.Endpoints = append(d.Endpoints, EndpointChange{Old: old})
 		}
 	}
-	slices.SortFunc(d.Endpoints, func(a, b EndpointChange) int { return a.id().Compare(b.id()) })
+	slices.SortFunc(d.Endpoints, func(a, b EndpointChange) int { return a.ID().Compare(b.ID()) })
 }
 
-func (c EndpointChange) id() verdict.EndpointID {
+// ID returns the endpoint that changes.
+func (c EndpointChange) ID() verdict.EndpointID {
 	if c.New != nil {
 		return c.New.ID
 	}
 	return c.Old.ID
 }
 
-func (e *Endpoint) equal(o *Endpoint) bool {
+// Equal reports whether two endpoints have the same sets for the same
+// addresses; nil, none, is equal to nil alone.
+func (e *Endpoint) Equal(o *Endpoint) bool {
+	if e == nil || o == nil {
+		return e == o
+	}
 	return e.ID == o.ID && e.Interface == o.Interface &&
 		slices.Equal(e.Spans[0], o.Spans[0]) && slices.Equal(e.Spans[1], o.Spans[1])
 }
@@ -187,7 +193,9 @@ func liveClasses(t *Tables) map[ClassID]bool {
 	return live
 }
 
-func diffNets(from, to []Net) (gone, come []Net) {
+// DiffNets returns the ranges of one list that another has not, and the other
+// way round. Both are sorted.
+func DiffNets(from, to []Net) (gone, come []Net) {
 	i, j := 0, 0
 	for i < len(from) || j < len(to) {
 		switch {
