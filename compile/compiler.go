@@ -28,10 +28,10 @@ type Compiler struct {
 	pairs         *pairs
 	parents       map[parentKey]*parent
 	groups        map[string]*group
-	byID          map[verdict.EndpointID]int32
+	byID          byName
 	endpoints     []endpoint
 	freeEndpoints []int32
-	byAddr        map[netip.Addr]int32
+	byAddr        byAddress
 	shared        map[netip.Addr][]int32
 	lists         map[model.Key]*group
 	slices        map[model.Key]*slice
@@ -91,7 +91,7 @@ func New(o Options) *Compiler {
 	c := &Compiler{
 		options: o, settings: model.DefaultSettings(),
 		pairs: newPairs(), parents: map[parentKey]*parent{}, groups: map[string]*group{},
-		byID: map[verdict.EndpointID]int32{}, byAddr: map[netip.Addr]int32{}, shared: map[netip.Addr][]int32{},
+		byID: byName{}, byAddr: newByAddress(), shared: map[netip.Addr][]int32{},
 		lists: map[model.Key]*group{}, slices: map[model.Key]*slice{}, services: map[model.ServiceRef]map[*slice]struct{}{},
 		tiers: map[string]*tier{}, policies: map[model.Key]*policy{}, profiles: map[string]*profile{},
 		conditions: map[string]*condition{}, byLabels: newIndex[*condition](), bySelector: newIndex[*policy](),
@@ -149,8 +149,8 @@ func (c *Compiler) Settings(s model.Settings) *table.Delta {
 	c.settingsNumber = c.lastNumber
 	c.failsafes = [2]*ruleset{}
 	for g := range c.localGroups {
-		for l := range g.local {
-			c.dirtyLocals[l] = struct{}{}
+		for _, l := range g.local.entries {
+			c.dirtyLocals[l.key] = struct{}{}
 		}
 	}
 	return c.settle()
@@ -186,12 +186,12 @@ func (c *Compiler) settle() *table.Delta {
 // the endpoints have, where that may have changed.
 func (c *Compiler) settleLocals() {
 	for g := range c.dirtyGroups {
-		if len(g.local) == 0 {
+		if g.local.len() == 0 {
 			continue
 		}
 		c.apply(g)
-		for l := range g.local {
-			c.dirtyLocals[l] = struct{}{}
+		for _, l := range g.local.entries {
+			c.dirtyLocals[l.key] = struct{}{}
 		}
 	}
 	if c.worldChanged {
@@ -214,7 +214,7 @@ func (c *Compiler) dropPrograms() {
 		delete(c.programs, p.key)
 		for i := range p.parts {
 			rs := p.parts[i].ruleset
-			delete(rs.programs, p)
+			rs.programs.remove(p)
 			if rs.refs--; rs.refs == 0 {
 				c.letGo(rs)
 			}
@@ -249,10 +249,10 @@ func (c *Compiler) settleRows() {
 		}
 		for i := range p.parts {
 			for _, x := range p.parts[i].conditions {
-				for _, a := range x.atoms {
-					for k := range a.classes {
-						if k.shown > 0 && p.rows[k] == nil {
-							c.setRow(p, k, true)
+				for _, a := range x.atoms.entries {
+					for _, k := range a.value.classes.entries {
+						if k.key.shown > 0 && p.rows.find(k.key) < 0 {
+							c.setRow(p, k.key, true)
 						}
 					}
 				}
@@ -260,30 +260,29 @@ func (c *Compiler) settleRows() {
 		}
 	}
 	for _, p := range c.idlePrograms {
-		if p.refs == 0 && p.rows != nil {
-			for _, r := range p.rows {
-				c.releaseRow(r)
-			}
-			for _, r := range p.defaults {
-				if r != nil {
-					c.releaseRow(r)
-				}
-			}
-			p.rows = nil
+		if p.refs > 0 || p.defaults[0] == nil {
+			continue
 		}
+		for _, r := range p.rows.entries {
+			c.releaseRow(r.value)
+		}
+		for _, r := range p.defaults {
+			c.releaseRow(r)
+		}
+		p.rows, p.defaults = small[*class, *row]{}, [2]*row{}
 	}
 }
 
 // interested calls f with every program that has a rule that can tell the
 // class from the rest.
 func (c *Compiler) interested(k *class, f func(*program)) {
-	seen := map[*program]struct{}{}
+	c.lastLook++
 	for _, a := range k.atoms {
-		for rs := range a.users {
-			for p := range rs.programs {
-				if _, ok := seen[p]; !ok {
-					seen[p] = struct{}{}
-					f(p)
+		for _, rs := range a.users.entries {
+			for _, p := range rs.key.programs.entries {
+				if p.key.seen != c.lastLook {
+					p.key.seen = c.lastLook
+					f(p.key)
 				}
 			}
 		}
@@ -292,7 +291,7 @@ func (c *Compiler) interested(k *class, f func(*program)) {
 
 // setRow gives a program its row for a class, or takes it away.
 func (c *Compiler) setRow(p *program, k *class, lives bool) {
-	was := p.rows[k]
+	was, _ := p.rows.get(k)
 	var now *row
 	if lives {
 		if now = c.rowOf(p, k.family, k); now == p.defaults[k.family] {
@@ -301,9 +300,9 @@ func (c *Compiler) setRow(p *program, k *class, lives bool) {
 		}
 	}
 	if now == nil {
-		delete(p.rows, k)
+		p.rows.remove(k)
 	} else {
-		p.rows[k] = now
+		p.rows.put(k, now)
 	}
 	if !p.fresh && now != was {
 		if p.edits == nil {
@@ -344,8 +343,8 @@ func (c *Compiler) tidy() {
 		}
 	}
 	for _, a := range c.emptyAtoms {
-		if a.members == 0 && a.atoms[a.port] == a {
-			delete(a.atoms, a.port)
+		if there, _ := a.atoms.get(a.port); a.members == 0 && there == a {
+			a.atoms.remove(a.port)
 			c.atomIDs.give(uint64(a.id))
 		}
 	}
@@ -358,10 +357,8 @@ func (c *Compiler) tidy() {
 	for p := range c.edited {
 		p.edits = nil
 	}
-	clear(c.edited)
-	clear(c.dirtyGroups)
-	clear(c.dirtyLocals)
-	clear(c.space.moved)
+	c.edited, c.dirtyGroups, c.dirtyLocals = emptied(c.edited), emptied(c.dirtyGroups), emptied(c.dirtyLocals)
+	c.space.moved = emptied(c.space.moved)
 	c.worldChanged = false
 	c.space.touched = nil
 	c.maybeEmpty, c.emptyAtoms, c.idlePrograms, c.idleConditions = nil, nil, nil, nil

@@ -27,9 +27,9 @@ type condition struct {
 	place place
 	// atoms are its answers: one for most, one a port for those that ask for
 	// ports. Ports without addresses have none.
-	atoms map[model.ServicePort]*atom
+	atoms small[model.ServicePort, *atom]
 	// users are the rule sets that ask.
-	users map[*ruleset]struct{}
+	users set[*ruleset]
 	refs  int
 }
 
@@ -55,17 +55,17 @@ type atom struct {
 	// members are the sources that are in it.
 	members int
 	// classes are those whose addresses are in it.
-	classes map[*class]struct{}
+	classes set[*class]
 }
 
 func compareAtoms(a, b *atom) int { return cmp.Compare(a.id, b.id) }
 
 // atomOf returns the condition's atom for a port.
 func (c *Compiler) atomOf(x *condition, port model.ServicePort) *atom {
-	a := x.atoms[port]
-	if a == nil {
-		a = &atom{id: uint32(c.atomIDs.take()), condition: x, port: port, classes: map[*class]struct{}{}}
-		x.atoms[port] = a
+	a, ok := x.atoms.get(port)
+	if !ok {
+		a = &atom{id: uint32(c.atomIDs.take()), condition: x, port: port}
+		x.atoms.put(port, a)
 	}
 	return a
 }
@@ -118,7 +118,7 @@ func serviceKey(s model.ServiceRef, sort conditionSort) string {
 func (c *Compiler) condition(key string, fill func(*condition)) *condition {
 	x := c.conditions[key]
 	if x == nil {
-		x = &condition{key: key, atoms: map[model.ServicePort]*atom{}, users: map[*ruleset]struct{}{}}
+		x = &condition{key: key}
 		fill(x)
 		c.conditions[key] = x
 		c.activate(x)
@@ -137,18 +137,17 @@ func (c *Compiler) activate(x *condition) {
 			c.joinService(s, x)
 		}
 	case isSelected, isNode:
-		x.place = c.byLabels.file(x.selector, x)
-		c.matching(x.selector, func(g *group) { c.joinGroup(g, x) })
+		needs := x.selector.Requirements()
+		x.place = c.byLabels.file(needs, x)
+		c.matching(x.selector, needs, func(g *group) { c.joinGroup(g, x) })
 	case hasPort:
-		if x.selector == nil {
-			x.place = c.byLabels.file(selector.All(), x)
-			for _, g := range c.groups {
-				c.joinGroup(g, x)
-			}
-			return
+		s := x.selector
+		if s == nil {
+			s = selector.All()
 		}
-		x.place = c.byLabels.file(x.selector, x)
-		c.matching(x.selector, func(g *group) { c.joinGroup(g, x) })
+		needs := s.Requirements()
+		x.place = c.byLabels.file(needs, x)
+		c.matching(s, needs, func(g *group) { c.joinGroup(g, x) })
 	}
 }
 
@@ -159,8 +158,8 @@ func (c *Compiler) deactivate(x *condition) {
 		c.byLabels.remove(x.place, x)
 	}
 	leave := func(s *source) {
-		for _, a := range x.atoms {
-			c.part(s, a)
+		for _, e := range slices.Clone(x.atoms.entries) {
+			c.part(s, e.value)
 		}
 	}
 	switch x.sort {
@@ -172,7 +171,7 @@ func (c *Compiler) deactivate(x *condition) {
 		}
 	case isSelected, isNode, hasPort:
 		if x.selector != nil {
-			c.matching(x.selector, func(g *group) { leave(&g.source) })
+			c.matching(x.selector, x.selector.Requirements(), func(g *group) { leave(&g.source) })
 			return
 		}
 		for _, g := range c.groups {

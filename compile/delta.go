@@ -55,7 +55,8 @@ func (c *Compiler) deltaEntries(d *table.Delta) {
 		}
 		classes := slices.SortedFunc(maps.Keys(p.edits), func(a, b *class) int { return cmp.Compare(a.id, b.id) })
 		for _, k := range classes {
-			was, now := p.edits[k], p.rows[k]
+			was := p.edits[k]
+			now, _ := p.rows.get(k)
 			switch {
 			case now == nil || now == was:
 			case was == nil && k.touched && !k.lived:
@@ -65,7 +66,7 @@ func (c *Compiler) deltaEntries(d *table.Delta) {
 			}
 		}
 		for _, k := range classes {
-			if p.rows[k] != nil || p.edits[k] == nil {
+			if p.rows.find(k) >= 0 || p.edits[k] == nil {
 				continue
 			}
 			if k.shown > 0 {
@@ -125,12 +126,12 @@ func (l *local) publish() *table.Endpoint {
 }
 
 func (p *program) publish() *table.Set {
-	s := &table.Set{ID: p.id, Direction: p.direction, Kind: p.kind, Policies: p.policies, Rows: make(map[table.ClassID]table.RowID, len(p.rows))}
+	s := &table.Set{ID: p.id, Direction: p.direction, Kind: p.kind, Policies: p.policies, Rows: make(map[table.ClassID]table.RowID, p.rows.len())}
 	for family, r := range p.defaults {
 		s.Default[family] = r.ID
 	}
-	for k, r := range p.rows {
-		s.Rows[k.id] = r.ID
+	for _, e := range p.rows.entries {
+		s.Rows[e.key.id] = e.value.ID
 	}
 	return s
 }

@@ -28,11 +28,11 @@ type place struct {
 	values []string
 }
 
-// file files an item and returns where.
-func (x *index[T]) file(s *selector.Selector, item T) place {
+// file files an item under what its selector needs and returns where.
+func (x *index[T]) file(needs []selector.Requirement, item T) place {
 	best := place{rest: true}
 	cost := len(x.rest) + 1<<20
-	for _, r := range s.Requirements() {
+	for _, r := range needs {
 		if r.Values != nil && len(r.Values) == 0 {
 			return place{never: true}
 		}
@@ -103,11 +103,12 @@ func (x *index[T]) candidates(g *group, f func(T)) {
 	}
 }
 
-// matching calls f with every group that the selector matches, once.
-func (c *Compiler) matching(s *selector.Selector, f func(*group)) {
+// matching calls f with every group that the selector, which needs these,
+// matches, once.
+func (c *Compiler) matching(s *selector.Selector, needs []selector.Requirement, f func(*group)) {
 	var best *selector.Requirement
 	cost := len(c.groups)
-	for _, r := range s.Requirements() {
+	for _, r := range needs {
 		if r.Values == nil {
 			continue
 		}

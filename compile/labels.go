@@ -185,7 +185,7 @@ type group struct {
 	// lists are the networks of the members that are network sets or nodes.
 	lists map[model.Key][]netip.Prefix
 	// local are the endpoints of the group that are compiled for.
-	local   map[*local]struct{}
+	local   set[*local]
 	applied []*policy
 	labels  *pairs
 	looked  uint64
@@ -241,7 +241,7 @@ func (c *Compiler) groupOf(s sort, labels map[string]string, parents []parentKey
 	c.lastGroup++
 	g := &group{
 		key: string(k), number: c.lastGroup, sort: s, own: slices.Clone(own), parents: slices.Clone(parents),
-		ports: slices.Clone(ports), local: map[*local]struct{}{}, labels: c.pairs,
+		ports: slices.Clone(ports), labels: c.pairs,
 	}
 	g.source.group = g
 	c.groups[g.key] = g

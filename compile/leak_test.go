@@ -45,7 +45,7 @@ func (c *Compiler) sizes() map[string]int {
 	indexed := func(x int, y int, z int) int { return x + y + z }
 	return map[string]int{
 		"labels": len(c.pairs.ids), "label numbers": len(c.pairs.list) - len(c.pairs.free), "parents": len(c.parents), "groups": len(c.groups),
-		"endpoints": len(c.byID), "endpoint places": len(c.endpoints) - len(c.freeEndpoints), "addresses": len(c.byAddr), "shared addresses": len(c.shared),
+		"endpoints": len(c.byID), "endpoint places": len(c.endpoints) - len(c.freeEndpoints), "addresses": c.byAddr.len(), "shared addresses": len(c.shared),
 		"lists": len(c.lists), "slices": len(c.slices), "services": len(c.services), "tiers": len(c.tiers), "policies": len(c.policies),
 		"profiles": len(c.profiles), "conditions": len(c.conditions), "local groups": len(c.localGroups), "locals": len(c.locals),
 		"indexed conditions": indexed(len(c.byLabels.byPair), len(c.byLabels.byKey), len(c.byLabels.rest)),

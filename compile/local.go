@@ -47,11 +47,11 @@ func (c *Compiler) putLocal(i int32, o *model.Endpoint) {
 		e.local, c.locals[l.id] = l, l
 	}
 	l.iface, l.addrs, l.profiles, l.group = o.Interface, addrs, slices.Clone(o.Profiles), e.group
-	if len(e.group.local) == 0 {
+	if e.group.local.len() == 0 {
 		c.localGroups[e.group] = struct{}{}
 		c.dirtyGroups[e.group] = struct{}{}
 	}
-	e.group.local[l] = struct{}{}
+	e.group.local.put(l, struct{}{})
 	c.dirtyLocals[l] = struct{}{}
 }
 
@@ -68,7 +68,7 @@ func (c *Compiler) dropLocal(i int32) {
 }
 
 func (c *Compiler) leaveLocal(g *group, l *local) {
-	if delete(g.local, l); len(g.local) == 0 {
+	if g.local.remove(l); g.local.len() == 0 {
 		delete(c.localGroups, g)
 		g.applied = nil
 	}
@@ -198,7 +198,7 @@ func (c *Compiler) cuts(list []netip.Prefix, rules []model.Rule, d verdict.Direc
 		list = append(append(list, p.Nets...), p.NotNets...)
 		for _, s := range []*selector.Selector{p.Selector, p.NotSelector} {
 			if s != nil {
-				c.matching(s, func(g *group) { list = c.networksOf(list, g) })
+				c.matching(s, s.Requirements(), func(g *group) { list = c.networksOf(list, g) })
 			}
 		}
 		if len(p.NamedPorts)+len(p.NotNamedPorts) == 0 {
@@ -208,7 +208,7 @@ func (c *Compiler) cuts(list []netip.Prefix, rules []model.Rule, d verdict.Direc
 		if s == nil {
 			s = selector.All()
 		}
-		c.matching(s, func(g *group) {
+		c.matching(s, s.Requirements(), func(g *group) {
 			if len(g.ports) > 0 {
 				list = c.networksOf(list, g)
 			}
@@ -239,7 +239,7 @@ func (c *Compiler) isMember(s *selector.Selector, a netip.Addr) bool {
 	if found || len(c.lists) == 0 {
 		return found
 	}
-	c.matching(s, func(g *group) {
+	c.matching(s, s.Requirements(), func(g *group) {
 		if g.sort == networkSets && !found {
 			for _, nets := range g.lists {
 				found = found || slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(a) })

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -15,6 +16,7 @@ type policy struct {
 	tier   *tier
 	// number is another one for each content.
 	number uint64
+	needs  []selector.Requirement
 	place  place
 	rules  [2]*ruleset
 }
@@ -101,7 +103,8 @@ func (c *Compiler) putPolicy(k model.Key, o *model.Policy) {
 	p.tier.policies++
 	c.policies[k] = p
 	if o.Selector != nil {
-		p.place = c.bySelector.file(o.Selector, p)
+		p.needs = o.Selector.Requirements()
+		p.place = c.bySelector.file(p.needs, p)
 	}
 	c.applyTo(p)
 }
@@ -111,8 +114,8 @@ func (c *Compiler) applyTo(p *policy) {
 	if p.object.Selector == nil || len(c.localGroups) == 0 {
 		return
 	}
-	c.matching(p.object.Selector, func(g *group) {
-		if len(g.local) > 0 {
+	c.matching(p.object.Selector, p.needs, func(g *group) {
+		if g.local.len() > 0 {
 			c.dirtyGroups[g] = struct{}{}
 		}
 	})
@@ -162,9 +165,9 @@ type ruleset struct {
 	// free are the rules that any peer may match, byCondition the others, by
 	// one condition that a peer must meet.
 	free        []int32
-	byCondition map[*condition][]int32
+	byCondition small[*condition, []int32]
 	conditions  []*condition
-	programs    map[*program]struct{}
+	programs    set[*program]
 	refs        int
 	// local says that some rule asks something of the local address; named that
 	// it asks for ports by name there, world that the answer depends on other
@@ -238,7 +241,7 @@ func (c *Compiler) profileRules(p *profile, d verdict.Direction) *ruleset {
 }
 
 func (c *Compiler) ready(rules []model.Rule, invalid bool, step verdict.Step, reason verdict.Reason, d verdict.Direction) *ruleset {
-	rs := &ruleset{byCondition: map[*condition][]int32{}, programs: map[*program]struct{}{}}
+	rs := &ruleset{ops: make([]op, 0, max(1, len(rules)))}
 	if invalid {
 		step.Rule, step.Action = verdict.NoRule, verdict.ActionDeny
 		rs.add(op{action: verdict.ActionDeny, reason: verdict.InvalidPolicy, rule: &model.Rule{}, step: []verdict.Step{step}})
@@ -334,9 +337,9 @@ func (rs *ruleset) finish(d verdict.Direction) {
 		}
 		switch {
 		case len(o.require) > 0:
-			rs.byCondition[o.require[0]] = append(rs.byCondition[o.require[0]], int32(i))
+			rs.fileUnder(o.require[0], int32(i))
 		case o.service != nil:
-			rs.byCondition[o.service] = append(rs.byCondition[o.service], int32(i))
+			rs.fileUnder(o.service, int32(i))
 		default:
 			rs.free = append(rs.free, int32(i))
 		}
@@ -349,8 +352,13 @@ func (rs *ruleset) finish(d verdict.Direction) {
 		rs.world = rs.world || p.Selector != nil || p.NotSelector != nil
 	}
 	for _, x := range rs.conditions {
-		x.users[rs] = struct{}{}
+		x.users.put(rs, struct{}{})
 	}
+}
+
+func (rs *ruleset) fileUnder(x *condition, i int32) {
+	list, _ := rs.byCondition.get(x)
+	rs.byCondition.put(x, append(list, i))
 }
 
 // all are the conditions that a rule asks for, with repetitions.
@@ -374,7 +382,7 @@ func (c *Compiler) letGo(rs *ruleset) {
 		}
 	}
 	for _, x := range rs.conditions {
-		delete(x.users, rs)
+		x.users.remove(rs)
 	}
 	rs.drop()
 }

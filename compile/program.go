@@ -23,7 +23,7 @@ type program struct {
 
 	parts []part
 	// place finds a rule set among the parts.
-	place map[*ruleset]int32
+	place small[*ruleset, int32]
 	// free are the rules that any peer may match.
 	free []candidate
 	// ends are the steps at the ends of the tiers, endHash[i] the hash of the
@@ -37,12 +37,14 @@ type program struct {
 	finalStep  []verdict.Step
 
 	defaults [2]*row
-	rows     map[*class]*row
+	rows     small[*class, *row]
 	// edits are the rows of the classes that changed in the present change, as
 	// they were; nil for none.
 	edits map[*class]*row
 	refs  int
 	fresh bool
+	// seen is the last question that it was found for.
+	seen uint64
 }
 
 // part is a rule set in its place in a program.
@@ -183,13 +185,13 @@ func (m *maker) make() *program {
 	c := m.c
 	p := &program{
 		id: table.SetID(c.setIDs.take()), key: string(m.key), direction: m.direction, kind: m.local.id.Kind,
-		parts: slices.Clone(m.parts), place: map[*ruleset]int32{}, rows: map[*class]*row{}, fresh: true,
+		parts: slices.Clone(m.parts), fresh: true,
 	}
 	for i := range p.parts {
 		rs := p.parts[i].ruleset
-		p.place[rs] = int32(i)
+		p.place.put(rs, int32(i))
 		rs.refs++
-		rs.programs[p] = struct{}{}
+		rs.programs.put(p, struct{}{})
 		for _, index := range rs.free {
 			p.free = append(p.free, candidate{int32(i), index})
 		}
@@ -246,7 +248,7 @@ func (c *Compiler) failsafe(d verdict.Direction) *ruleset {
 	if d == verdict.Egress {
 		ports = c.settings.FailsafeOut
 	}
-	rs := &ruleset{byCondition: map[*condition][]int32{}, programs: map[*program]struct{}{}}
+	rs := &ruleset{}
 	for _, f := range ports {
 		r := &model.Rule{Action: verdict.ActionAllow, Protocol: &f.Protocol}
 		r.Destination.Ports = []model.PortRange{{From: f.Port, To: f.Port}}

@@ -154,19 +154,20 @@ func (b *builder) reset(c *Compiler, p *program, family int, k *class) {
 // asked finds the program's rules that are filed under the atom's condition.
 func (b *builder) asked(a *atom) {
 	one := func(rs *ruleset, at int32) {
-		for _, i := range rs.byCondition[a.condition] {
+		list, _ := rs.byCondition.get(a.condition)
+		for _, i := range list {
 			b.found = append(b.found, candidate{at, i})
 		}
 	}
-	if len(a.users) > len(b.program.parts) {
+	if a.users.len() > len(b.program.parts) {
 		for i := range b.program.parts {
 			one(b.program.parts[i].ruleset, int32(i))
 		}
 		return
 	}
-	for rs := range a.users {
-		if at, ok := b.program.place[rs]; ok {
-			one(rs, at)
+	for _, u := range a.users.entries {
+		if at, ok := b.program.place.get(u.key); ok {
+			one(u.key, at)
 		}
 	}
 }

@@ -225,12 +225,12 @@ func (s *space) around(a netip.Addr, bits int) *cidr {
 func (s *space) settle(byAddr func([]*atom, netip.Addr) []*atom, ids *idPool) (before, after []table.Net) {
 	if len(s.dirtyNets) > 0 {
 		before, after = s.settleNets(ids)
-		clear(s.dirtyNets)
+		s.dirtyNets = emptied(s.dirtyNets)
 	}
 	for a := range s.dirtyHosts {
 		s.settleHost(a, byAddr, ids)
 	}
-	clear(s.dirtyHosts)
+	s.dirtyHosts = emptied(s.dirtyHosts)
 	return before, after
 }
 
@@ -293,7 +293,7 @@ func (s *space) classOf(family int, atoms []*atom, ids *idPool) *class {
 		s.classes[k.key], s.byID[k.id] = k, k
 		s.touch(k)
 		for _, a := range atoms {
-			a.classes[k] = struct{}{}
+			a.classes.put(k, struct{}{})
 		}
 	}
 	return k
@@ -329,7 +329,7 @@ func (s *space) forget(k *class, ids *idPool) {
 	delete(s.classes, k.key)
 	delete(s.byID, k.id)
 	for _, a := range k.atoms {
-		delete(a.classes, k)
+		a.classes.remove(k)
 	}
 	ids.give(uint64(k.id))
 }

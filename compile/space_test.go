@@ -34,7 +34,7 @@ func TestSpace(t *testing.T) {
 		var sources []*source
 		laid := map[*source][]netip.Prefix{}
 		for i := range 4 {
-			a := &atom{id: uint32(i + 1), classes: map[*class]struct{}{}}
+			a := &atom{id: uint32(i + 1)}
 			sources = append(sources, &source{atoms: []*atom{a}})
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "rounds") {

@@ -90,14 +90,14 @@ func endpointID(k model.Key) verdict.EndpointID {
 
 func (c *Compiler) putEndpoint(k model.Key, o *model.Endpoint) {
 	id := endpointID(k)
-	i, known := c.byID[id]
+	name := nameOf(id)
+	i, known := c.byID[name]
 	if o == nil {
 		if known {
-			c.removeEndpoint(id, i)
+			c.removeEndpoint(name, i)
 		}
 		return
 	}
-	id = o.ID // share the strings of the object that is kept anyway
 	g := c.groupOf(c.groupKeyOf(o))
 	if known {
 		if e := &c.endpoints[i]; e.group == g && e.has(o.Addrs) {
@@ -107,7 +107,7 @@ func (c *Compiler) putEndpoint(k model.Key, o *model.Endpoint) {
 		c.detach(i)
 	} else {
 		i = c.newEndpoint()
-		c.byID[id] = i
+		c.byID[name] = i
 	}
 	c.attach(i, g, o.Addrs)
 	c.putLocal(i, o)
@@ -148,7 +148,7 @@ func (c *Compiler) newEndpoint() int32 {
 	return int32(len(c.endpoints) - 1)
 }
 
-func (c *Compiler) removeEndpoint(id verdict.EndpointID, i int32) {
+func (c *Compiler) removeEndpoint(id endpointName, i int32) {
 	c.dropLocal(i)
 	c.detach(i)
 	c.endpoints[i] = endpoint{}
@@ -203,23 +203,23 @@ func (c *Compiler) touchedAddr(g *group, a netip.Addr) {
 
 // claim notes which endpoint has an address; few addresses have two.
 func (c *Compiler) claim(a netip.Addr, i int32) {
-	if _, taken := c.byAddr[a]; taken {
+	if _, taken := c.byAddr.get(a); taken {
 		c.shared[a] = append(c.shared[a], i)
 		return
 	}
-	c.byAddr[a] = i
+	c.byAddr.put(a, i)
 }
 
 func (c *Compiler) unclaim(a netip.Addr, i int32) {
 	others := c.shared[a]
-	if c.byAddr[a] != i {
+	if first, _ := c.byAddr.get(a); first != i {
 		at := slices.Index(others, i)
 		c.shared[a] = slices.Delete(others, at, at+1)
 	} else if len(others) > 0 {
-		c.byAddr[a] = others[len(others)-1]
+		c.byAddr.put(a, others[len(others)-1])
 		c.shared[a] = others[:len(others)-1]
 	} else {
-		delete(c.byAddr, a)
+		c.byAddr.remove(a)
 	}
 	if len(c.shared[a]) == 0 {
 		delete(c.shared, a)
@@ -228,7 +228,7 @@ func (c *Compiler) unclaim(a netip.Addr, i int32) {
 
 // having calls f with every endpoint that has the address.
 func (c *Compiler) having(a netip.Addr, f func(*endpoint)) {
-	i, ok := c.byAddr[a]
+	i, ok := c.byAddr.get(a)
 	if !ok {
 		return
 	}
@@ -240,7 +240,7 @@ func (c *Compiler) having(a netip.Addr, f func(*endpoint)) {
 
 // atomsAt appends the atoms of the endpoints that have the address.
 func (c *Compiler) atomsAt(list []*atom, a netip.Addr) []*atom {
-	i, ok := c.byAddr[a]
+	i, ok := c.byAddr.get(a)
 	if !ok {
 		return list
 	}
