@@ -160,6 +160,7 @@ func (c *Compiler) Tables() *table.Tables {
 	for _, r := range c.rows {
 		t.Rows[r.ID] = r.Row
 	}
+	t.Index()
 	c.tables = t
 	return t
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-var compareAddrs = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
+var compareAddrs = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(table.Tables{}), cmpopts.EquateEmpty()}
 
 var (
 	allow = model.Rule{Action: verdict.ActionAllow}

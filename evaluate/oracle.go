@@ -87,7 +87,7 @@ func (o *Oracle) selected(s *selector.Selector, a netip.Addr) bool {
 		}
 	}
 	for _, n := range o.nets {
-		if contains(n.nets, a) && s.Matches(n.labels) {
+		if s.Matches(n.labels) && contains(n.nets, a) {
 			return true
 		}
 	}

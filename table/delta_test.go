@@ -13,7 +13,7 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-var compareAddrs = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
+var compareAddrs = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(table.Tables{}), cmpopts.EquateEmpty()}
 
 // small is tables with one pod, one set with one entry, and two rows.
 func small() *table.Tables {

@@ -2,6 +2,7 @@ package table
 
 import (
 	"net/netip"
+	"slices"
 	"sort"
 
 	"github.com/tierwall/tierwall/verdict"
@@ -12,11 +13,20 @@ func (t *Tables) Class(a netip.Addr) ClassID {
 	if c, ok := t.Hosts[a]; ok {
 		return c
 	}
-	i := sort.Search(len(t.Nets), func(i int) bool { return t.Nets[i].To.Compare(a) >= 0 })
+	i := t.firstFrom(a)
 	if i < len(t.Nets) && t.Nets[i].From.Compare(a) <= 0 {
 		return t.Nets[i].Class
 	}
 	return Other(a)
+}
+
+// firstFrom returns the first of Nets that does not end before the address.
+func (t *Tables) firstFrom(a netip.Addr) int {
+	if t.ends4 != nil && a.Is4() {
+		i, _ := slices.BinarySearch(t.ends4, number4(a))
+		return i
+	}
+	return sort.Search(len(t.Nets), func(i int) bool { return t.Nets[i].To.Compare(a) >= 0 })
 }
 
 // Other returns the class of an address of a's family that no rule names.

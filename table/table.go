@@ -1,6 +1,7 @@
 package table
 
 import (
+	"encoding/binary"
 	"maps"
 	"net/netip"
 	"slices"
@@ -41,6 +42,10 @@ type Tables struct {
 	Endpoints map[verdict.EndpointID]*Endpoint
 	Sets      map[SetID]*Set
 	Rows      map[RowID]*Row
+
+	// ends4 are the last addresses of the IPv4 ranges of Nets, which come first
+	// there; nil if Index was not called.
+	ends4 []uint32
 }
 
 // New returns tables with nothing in them: no endpoint is policed.
@@ -139,7 +144,23 @@ func (b Band) equal(o Band) bool {
 	})
 }
 
-// Clone returns a copy whose maps can be changed without touching t. Rows,
+// Index makes look-ups among many Nets fast. Nets must not be changed after it.
+func (t *Tables) Index() {
+	t.ends4 = make([]uint32, 0, len(t.Nets))
+	for _, n := range t.Nets {
+		if !n.From.Is4() {
+			break
+		}
+		t.ends4 = append(t.ends4, number4(n.To))
+	}
+}
+
+func number4(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// Clone returns a copy, without an index, whose maps can be changed without touching t. Rows,
 // sets and endpoints are shared, since they are never changed in place.
 func (t *Tables) Clone() *Tables {
 	return &Tables{

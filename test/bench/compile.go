@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"runtime"
 	"slices"
 	"time"
@@ -74,9 +75,12 @@ func starts(name string, shape func(float64) world) benchmark {
 	for _, s := range sizes {
 		b.names = append(b.names, "compile/"+name+"/start"+s.suffix, "compile/"+name+"/heap"+s.suffix)
 	}
-	b.run = func() ([]figure, error) {
+	b.run = func(asked *regexp.Regexp) ([]figure, error) {
 		var figures []figure
 		for _, s := range sizes {
+			if !asked.MatchString("compile/"+name+"/start"+s.suffix) && !asked.MatchString("compile/"+name+"/heap"+s.suffix) {
+				continue
+			}
 			w := shape(s.size)
 			var seconds, megabytes []float64
 			for range 3 {
@@ -104,9 +108,12 @@ func churn() benchmark {
 			b.names = append(b.names, "compile/A/"+n+s.suffix)
 		}
 	}
-	b.run = func() ([]figure, error) {
+	b.run = func(asked *regexp.Regexp) ([]figure, error) {
 		var figures []figure
 		for _, s := range sizes {
+			if !slices.ContainsFunc(names, func(n string) bool { return asked.MatchString("compile/A/" + n + s.suffix) }) {
+				continue
+			}
 			w := shapeA(s.size)
 			c, whole := start(w)
 			feed := addFeed(c)

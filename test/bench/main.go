@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -28,17 +29,39 @@ type figure struct {
 // benchmark measures a few figures that share their preparation.
 type benchmark struct {
 	names []string
-	run   func() ([]figure, error)
+	// run measures at least what the pattern asks for.
+	run func(*regexp.Regexp) ([]figure, error)
 }
 
 func main() {
 	only := flag.String("only", "", "run the benchmarks whose names match")
 	out := flag.String("o", "bench.json", "write the figures to this file")
+	profile := flag.String("cpuprofile", "", "write a profile of the run to this file")
 	flag.Parse()
+	if *profile != "" {
+		stop, err := profiled(*profile)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			os.Exit(2)
+		}
+		defer stop()
+	}
 	if err := measure(*only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(2)
 	}
+}
+
+// profiled writes a CPU profile until what it returns is called.
+func profiled(path string) (stop func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 
 func measure(only, out string) error {
@@ -47,12 +70,12 @@ func measure(only, out string) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var figures []figure
-	for _, b := range []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn()} {
+	for _, b := range []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE()} {
 		if !slices.ContainsFunc(b.names, pattern.MatchString) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "measuring", b.names)
-		got, err := b.run()
+		got, err := b.run(pattern)
 		if err != nil {
 			return err
 		}

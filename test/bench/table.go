@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"regexp"
 	"time"
 
 	"github.com/tierwall/tierwall/compile"
@@ -82,7 +83,7 @@ func growth() benchmark {
 	names := []string{"table/growth/500", "table/growth/1000", "table/growth/2000"}
 	return benchmark{
 		names: names,
-		run: func() ([]figure, error) {
+		run: func(*regexp.Regexp) ([]figure, error) {
 			var figures []figure
 			for i, name := range names {
 				s := shape{policies: 10 << i, rules: 50, sets: 200, addresses: 2000}
