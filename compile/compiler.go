@@ -289,30 +289,26 @@ func (c *Compiler) interested(k *class, f func(*program)) {
 	}
 }
 
-// setRow gives a program its row for a class, or takes it away.
+// setRow gives a program its row for a class that came, or takes it away.
 func (c *Compiler) setRow(p *program, k *class, lives bool) {
-	was, _ := p.rows.get(k)
-	var now *row
-	if lives {
-		if now = c.rowOf(p, k.family, k); now == p.defaults[k.family] {
-			c.releaseRow(now)
-			now = nil
+	if !lives {
+		if was, ok := p.rows.get(k); ok {
+			p.rows.remove(k)
+			c.releaseRow(was)
+			p.gone = append(p.gone, k)
+			c.edited[p] = struct{}{}
 		}
+		return
 	}
-	if now == nil {
-		p.rows.remove(k)
-	} else {
-		p.rows.put(k, now)
+	r := c.rowOf(p, k.family, k)
+	if r == p.defaults[k.family] {
+		c.releaseRow(r)
+		return
 	}
-	if !p.fresh && now != was {
-		if p.edits == nil {
-			p.edits = map[*class]*row{}
-		}
-		p.edits[k] = was
+	p.rows.put(k, r)
+	if !p.fresh {
+		p.come = append(p.come, k)
 		c.edited[p] = struct{}{}
-	}
-	if was != nil {
-		c.releaseRow(was)
 	}
 }
 
@@ -355,7 +351,7 @@ func (c *Compiler) tidy() {
 		r.fresh = false
 	}
 	for p := range c.edited {
-		p.edits = nil
+		p.come, p.gone = nil, nil
 	}
 	c.edited, c.dirtyGroups, c.dirtyLocals = emptied(c.edited), emptied(c.dirtyGroups), emptied(c.dirtyLocals)
 	c.space.moved = emptied(c.space.moved)

@@ -44,36 +44,22 @@ func (c *Compiler) delta(goneNets, comeNets []table.Net) *table.Delta {
 	return d
 }
 
-// deltaEntries sorts the changes of the sets that stay by step: an entry of a
-// class that no address had before can come early, one of a class that no
-// address has any more can go late, all else changes decisions and is a flip.
+// deltaEntries tells which classes got or lost a row of their own in the sets
+// that stay. No address has such a class before that, or after: the entries
+// come early and go late, and none is ever changed in place.
 func (c *Compiler) deltaEntries(d *table.Delta) {
 	programs := slices.SortedFunc(maps.Keys(c.edited), func(a, b *program) int { return cmp.Compare(a.id, b.id) })
+	byID := func(a, b *class) int { return cmp.Compare(a.id, b.id) }
 	for _, p := range programs {
 		if p.refs == 0 {
 			continue
 		}
-		classes := slices.SortedFunc(maps.Keys(p.edits), func(a, b *class) int { return cmp.Compare(a.id, b.id) })
-		for _, k := range classes {
-			was := p.edits[k]
-			now, _ := p.rows.get(k)
-			switch {
-			case now == nil || now == was:
-			case was == nil && k.touched && !k.lived:
-				d.NewEntries = append(d.NewEntries, table.Entry{Set: p.id, Class: k.id, Row: now.ID})
-			default:
-				d.Entries = append(d.Entries, table.Entry{Set: p.id, Class: k.id, Row: now.ID})
-			}
+		for _, k := range slices.SortedFunc(slices.Values(p.come), byID) {
+			r, _ := p.rows.get(k)
+			d.NewEntries = append(d.NewEntries, table.Entry{Set: p.id, Class: k.id, Row: r.ID})
 		}
-		for _, k := range classes {
-			if p.rows.find(k) >= 0 || p.edits[k] == nil {
-				continue
-			}
-			if k.shown > 0 {
-				d.Entries = append(d.Entries, table.Entry{Set: p.id, Class: k.id})
-			} else {
-				d.OldEntries = append(d.OldEntries, table.Entry{Set: p.id, Class: k.id})
-			}
+		for _, k := range slices.SortedFunc(slices.Values(p.gone), byID) {
+			d.OldEntries = append(d.OldEntries, table.Entry{Set: p.id, Class: k.id})
 		}
 	}
 }

@@ -51,10 +51,15 @@ func (c *Compiler) sizes() map[string]int {
 		"indexed conditions": indexed(len(c.byLabels.byPair), len(c.byLabels.byKey), len(c.byLabels.rest)),
 		"indexed policies":   indexed(len(c.bySelector.byPair), len(c.bySelector.byKey), len(c.bySelector.rest)),
 		"watching":           len(c.watching), "named": c.namedLocals, "programs": len(c.programs), "rows": len(c.rows), "decisions": len(c.decisions),
+		"atom numbers": c.atomIDs.given(), "class numbers": c.classIDs.given(), "set numbers": c.setIDs.given(),
+		"row numbers": c.rowIDs.given(), "decision numbers": c.decisionIDs.given(),
 		"published": len(c.published), "hosts": c.space.hosts.Len(), "cidrs": c.space.cidrs.Len(), "prefixes": len(c.space.byPrefix),
 		"classes": len(c.space.classes), "classes by id": len(c.space.byID), "nets": len(c.space.nets),
 	}
 }
+
+// given counts the numbers that are out.
+func (p *idPool) given() int { return int(p.next) - len(p.returned) }
 
 // TestIDsAreNotUsedAgain: what was given back is given out only when much else
 // was given back since.

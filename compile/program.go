@@ -38,11 +38,12 @@ type program struct {
 
 	defaults [2]*row
 	rows     small[*class, *row]
-	// edits are the rows of the classes that changed in the present change, as
-	// they were; nil for none.
-	edits map[*class]*row
-	refs  int
-	fresh bool
+	// come and gone are the classes that got or lost a row of their own in the
+	// present change. A class's row never changes: it follows from the program
+	// and the class's atoms, and with others of these it would be another.
+	come, gone []*class
+	refs       int
+	fresh      bool
 	// seen is the last question that it was found for.
 	seen uint64
 }
