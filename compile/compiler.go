@@ -41,7 +41,7 @@ type Compiler struct {
 	profiles      map[string]*profile
 
 	// what is asked of it
-	conditions  map[string]*condition
+	conditions  map[conditionKey]*condition
 	byLabels    *index[*condition]
 	bySelector  *index[*policy]
 	space       *space
@@ -94,7 +94,7 @@ func New(o Options) *Compiler {
 		byID: byName{}, byAddr: newByAddress(), shared: map[netip.Addr][]int32{},
 		lists: map[model.Key]*group{}, slices: map[model.Key]*slice{}, services: map[model.ServiceRef]map[*slice]struct{}{},
 		tiers: map[string]*tier{}, policies: map[model.Key]*policy{}, profiles: map[string]*profile{},
-		conditions: map[string]*condition{}, byLabels: newIndex[*condition](), bySelector: newIndex[*policy](),
+		conditions: map[conditionKey]*condition{}, byLabels: newIndex[*condition](), bySelector: newIndex[*policy](),
 		space: newSpace(), locals: map[verdict.EndpointID]*local{}, localGroups: map[*group]struct{}{}, watching: map[*local]struct{}{},
 		programs: map[string]*program{}, rows: map[string]*row{}, decisions: map[decisionKey]*decision{},
 		published: map[verdict.EndpointID]*table.Endpoint{},

@@ -15,8 +15,7 @@ import (
 // condition is something that a rule in force asks of a peer's address. Equal
 // questions of several rules are one condition.
 type condition struct {
-	key  string
-	sort conditionSort
+	key conditionKey
 	// selector is what selects members; nil selects all where the sort allows
 	// that (named ports).
 	selector *selector.Selector
@@ -31,6 +30,14 @@ type condition struct {
 	// users are the rule sets that ask.
 	users set[*ruleset]
 	refs  int
+}
+
+// conditionKey is equal for equal questions.
+type conditionKey struct {
+	sort conditionSort
+	// text is what else there is to the question: selector, names, networks or
+	// service.
+	text string
 }
 
 type conditionSort uint8
@@ -73,11 +80,11 @@ func (c *Compiler) atomOf(x *condition, port model.ServicePort) *atom {
 // The conditions of the several sorts, each with its key.
 
 func (c *Compiler) selected(s *selector.Selector) *condition {
-	return c.condition("selector "+s.String(), func(x *condition) { x.sort, x.selector = isSelected, s })
+	return c.condition(conditionKey{isSelected, s.String()}, func(x *condition) { x.selector = s })
 }
 
 func (c *Compiler) node(s *selector.Selector) *condition {
-	return c.condition("nodes "+s.String(), func(x *condition) { x.sort, x.selector = isNode, s })
+	return c.condition(conditionKey{isNode, s.String()}, func(x *condition) { x.selector = s })
 }
 
 func (c *Compiler) named(s *selector.Selector, names []string) *condition {
@@ -85,7 +92,7 @@ func (c *Compiler) named(s *selector.Selector, names []string) *condition {
 	if s != nil {
 		among = s.String()
 	}
-	return c.condition(fmt.Sprintf("ports %q %s", names, among), func(x *condition) { x.sort, x.selector, x.names = hasPort, s, names })
+	return c.condition(conditionKey{hasPort, fmt.Sprintf("%q %s", names, among)}, func(x *condition) { x.selector, x.names = s, names })
 }
 
 func (c *Compiler) network(nets []netip.Prefix) *condition {
@@ -96,26 +103,23 @@ func (c *Compiler) network(nets []netip.Prefix) *condition {
 	slices.SortFunc(list, comparePrefixes)
 	list = slices.Compact(list)
 	var key strings.Builder
-	key.WriteString("nets")
 	for _, n := range list {
 		key.WriteString(" " + n.String())
 	}
-	return c.condition(key.String(), func(x *condition) {
-		x.sort, x.nets = inNets, &source{nets: list}
-	})
+	return c.condition(conditionKey{inNets, key.String()}, func(x *condition) { x.nets = &source{nets: list} })
 }
 
 func (c *Compiler) service(s model.ServiceRef, sort conditionSort) *condition {
-	return c.condition(serviceKey(s, sort), func(x *condition) { x.sort, x.service = sort, s })
+	return c.condition(serviceKey(s, sort), func(x *condition) { x.service = s })
 }
 
-func serviceKey(s model.ServiceRef, sort conditionSort) string {
-	return fmt.Sprintf("service %d %s/%s", sort, s.Namespace, s.Name)
+func serviceKey(s model.ServiceRef, sort conditionSort) conditionKey {
+	return conditionKey{sort, s.Namespace + "/" + s.Name}
 }
 
 // condition returns the condition with the key, made by fill if it is new,
 // with one more reference.
-func (c *Compiler) condition(key string, fill func(*condition)) *condition {
+func (c *Compiler) condition(key conditionKey, fill func(*condition)) *condition {
 	x := c.conditions[key]
 	if x == nil {
 		x = &condition{key: key}
@@ -129,7 +133,7 @@ func (c *Compiler) condition(key string, fill func(*condition)) *condition {
 
 // activate puts everything that a new condition selects into its atoms.
 func (c *Compiler) activate(x *condition) {
-	switch x.sort {
+	switch x.key.sort {
 	case inNets:
 		c.join(x.nets, c.atomOf(x, anyPort))
 	case inService, servesPort:
@@ -154,7 +158,7 @@ func (c *Compiler) activate(x *condition) {
 // deactivate takes a condition away that no rule asks any more.
 func (c *Compiler) deactivate(x *condition) {
 	delete(c.conditions, x.key)
-	if x.sort == isSelected || x.sort == isNode || x.sort == hasPort {
+	if x.key.sort == isSelected || x.key.sort == isNode || x.key.sort == hasPort {
 		c.byLabels.remove(x.place, x)
 	}
 	leave := func(s *source) {
@@ -162,7 +166,7 @@ func (c *Compiler) deactivate(x *condition) {
 			c.part(s, e.value)
 		}
 	}
-	switch x.sort {
+	switch x.key.sort {
 	case inNets:
 		leave(x.nets)
 	case inService, servesPort:
@@ -188,7 +192,7 @@ func (c *Compiler) joinGroup(g *group, x *condition) {
 // answers calls f with the atoms in which a group is that the condition
 // selects.
 func (c *Compiler) answers(g *group, x *condition, f func(*atom)) {
-	switch x.sort {
+	switch x.key.sort {
 	case isSelected:
 		if g.sort != nodes {
 			f(c.atomOf(x, anyPort))
@@ -208,7 +212,7 @@ func (c *Compiler) answers(g *group, x *condition, f func(*atom)) {
 
 // joinService puts a part of a service into a condition's atoms.
 func (c *Compiler) joinService(s *slice, x *condition) {
-	if x.sort == inService {
+	if x.key.sort == inService {
 		c.join(&s.source, c.atomOf(x, anyPort))
 		return
 	}

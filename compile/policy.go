@@ -201,7 +201,6 @@ type portTest struct {
 	asked bool
 	// refused says that it names ports that it does not want.
 	refused         bool
-	numbers, not    []model.PortRange
 	named, notNamed *condition
 	// names says that it names ports by name, local that it is the test of the
 	// endpoint's own side.
@@ -319,10 +318,11 @@ func (o *op) noFamily(p *model.Peer) {
 func testOf(p *model.Peer) portTest {
 	t := portTest{
 		asked: p.Ports != nil || p.NamedPorts != nil, refused: p.NotPorts != nil || p.NotNamedPorts != nil,
-		numbers: p.Ports, not: p.NotPorts,
+		names: p.NamedPorts != nil || p.NotNamedPorts != nil,
 	}
-	t.names = p.NamedPorts != nil || p.NotNamedPorts != nil
-	t.fixed = t.pass(nil, nil)
+	if !t.names {
+		t.fixed = t.pass(p, nil, nil)
+	}
 	return t
 }
 

@@ -49,7 +49,7 @@ func (o *liveOp) ports(number *uint8, k *class) (src, dst []model.PortRange, ok 
 	case !verdict.HasPorts(n):
 		return nil, nil, !o.asksPorts()
 	}
-	src, dst = o.src.at(n, k, o.own), o.dst.at(n, k, o.own)
+	src, dst = o.src.at(&r.Source, n, k, o.own), o.dst.at(&r.Destination, n, k, o.own)
 	if o.service != nil {
 		dst = both(dst, o.service.portsOf(k, n))
 	}
@@ -58,12 +58,12 @@ func (o *liveOp) ports(number *uint8, k *class) (src, dst []model.PortRange, ok 
 
 // at returns the ports that pass the test in a protocol, for a peer of a class
 // and an endpoint with ports of its own; nil for all.
-func (t *portTest) at(n uint8, k *class, own ownPorts) []model.PortRange {
+func (t *portTest) at(p *model.Peer, n uint8, k *class, own ownPorts) []model.PortRange {
 	switch {
 	case !t.names:
 		return t.fixed
 	case t.local:
-		return t.pass(numbersOf(own.named, n), numbersOf(own.notNamed, n))
+		return t.pass(p, numbersOf(own.named, n), numbersOf(own.notNamed, n))
 	}
 	var named, notNamed []model.PortRange
 	if t.named != nil {
@@ -72,20 +72,20 @@ func (t *portTest) at(n uint8, k *class, own ownPorts) []model.PortRange {
 	if t.notNamed != nil {
 		notNamed = t.notNamed.portsOf(k, n)
 	}
-	return t.pass(named, notNamed)
+	return t.pass(p, named, notNamed)
 }
 
 // pass returns the ports that pass the test if these are what its names stand
 // for; nil for all.
-func (t *portTest) pass(named, notNamed []model.PortRange) []model.PortRange {
+func (t *portTest) pass(p *model.Peer, named, notNamed []model.PortRange) []model.PortRange {
 	if !t.asked && !t.refused {
 		return nil
 	}
 	wanted := []model.PortRange{allPorts}
 	if t.asked {
-		wanted = merged(t.numbers, named)
+		wanted = merged(p.Ports, named)
 	}
-	return minus(wanted, merged(t.not, notNamed))
+	return minus(wanted, merged(p.NotPorts, notNamed))
 }
 
 func numbersOf(ports []model.ServicePort, n uint8) []model.PortRange {

@@ -22,8 +22,8 @@ type program struct {
 	policies  []verdict.PolicyID
 
 	parts []part
-	// place finds a rule set among the parts.
-	place small[*ruleset, int32]
+	// place finds a rule set among the parts; nil if these are few.
+	place map[*ruleset]int32
 	// free are the rules that any peer may match.
 	free []candidate
 	// ends are the steps at the ends of the tiers, endHash[i] the hash of the
@@ -190,7 +190,9 @@ func (m *maker) make() *program {
 	}
 	for i := range p.parts {
 		rs := p.parts[i].ruleset
-		p.place.put(rs, int32(i))
+		if len(p.parts) > few {
+			p.put(rs, int32(i))
+		}
 		rs.refs++
 		rs.programs.put(p, struct{}{})
 		for _, index := range rs.free {
@@ -209,6 +211,23 @@ func (m *maker) make() *program {
 	}
 	c.freshPrograms = append(c.freshPrograms, p)
 	return p
+}
+
+func (p *program) put(rs *ruleset, at int32) {
+	if p.place == nil {
+		p.place = make(map[*ruleset]int32, len(p.parts))
+	}
+	p.place[rs] = at
+}
+
+// placeOf returns where a rule set stands among the parts.
+func (p *program) placeOf(rs *ruleset) (at int32, ok bool) {
+	if p.place != nil {
+		at, ok = p.place[rs]
+		return at, ok
+	}
+	i := slices.IndexFunc(p.parts, func(x part) bool { return x.ruleset == rs })
+	return int32(i), i >= 0
 }
 
 // ends writes the ends of the tiers.

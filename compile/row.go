@@ -166,7 +166,7 @@ func (b *builder) asked(a *atom) {
 		return
 	}
 	for _, u := range a.users.entries {
-		if at, ok := b.program.place.get(u.key); ok {
+		if at, ok := b.program.placeOf(u.key); ok {
 			one(u.key, at)
 		}
 	}

@@ -1,8 +1,8 @@
 package selector
 
 import (
-	"maps"
 	"slices"
+	"strings"
 )
 
 // Requirement is a condition on one label: a necessary one, where Requirements
@@ -29,18 +29,22 @@ func (r Requirement) Holds(l Labels) bool {
 // label sets that meet it (semantics.md section 4, "restrictions"). The slice is
 // the caller's. global() counts as true, as in Matches: rewrite first.
 func (s *Selector) Requirements() []Requirement {
-	found := s.tree().needs(false)
-	var out []Requirement
-	for _, key := range slices.Sorted(maps.Keys(found.values)) {
-		out = append(out, Requirement{Key: key, Values: slices.Clone(found.values[key])})
+	found := s.tree().needs(false).list
+	out := make([]Requirement, len(found))
+	for i, r := range found {
+		out[i] = Requirement{Key: r.Key, Values: slices.Clone(r.Values)}
+	}
+	if len(out) == 0 {
+		return nil
 	}
 	return out
 }
 
 // needs is what is known about the label sets that a tree matches.
 type needs struct {
-	never  bool                // there are none
-	values map[string][]string // as Requirement.Values; may be nil; the slices are shared with the tree
+	never bool // there are none
+	// list is sorted by key; its values are shared with the tree.
+	list []Requirement
 }
 
 // needs derives the requirements of the tree, or of its negation, which is
@@ -52,14 +56,10 @@ func (n *node) needs(negated bool) needs {
 	case opNot:
 		return n.kids[0].needs(!negated)
 	case opAnd, opOr:
-		kids := make([]needs, len(n.kids))
-		for i, k := range n.kids {
-			kids[i] = k.needs(negated)
-		}
 		if (n.op == opAnd) != negated {
-			return needsOfAll(kids)
+			return n.needsOfAll(negated)
 		}
-		return needsOfAny(kids)
+		return n.needsOfAny(negated)
 	}
 	return n.leafNeeds(negated)
 }
@@ -79,50 +79,72 @@ func (n *node) leafNeeds(negated bool) needs {
 	if positive == negated {
 		return needs{} // an absent label satisfies it
 	}
-	return needs{
-		never:  values != nil && len(values) == 0,
-		values: map[string][]string{n.key: values},
-	}
+	return needs{never: values != nil && len(values) == 0, list: []Requirement{{n.key, values}}}
 }
 
+func byKey(r Requirement, key string) int { return strings.Compare(r.Key, key) }
+
 // needsOfAll is needs for an and: everything that one of them needs.
-func needsOfAll(kids []needs) needs {
-	all := needs{values: map[string][]string{}}
-	for _, kid := range kids {
-		all.never = all.never || kid.never
-		for key, values := range kid.values {
-			if before, ok := all.values[key]; ok {
-				values = intersection(before, values)
-				all.never = all.never || values != nil && len(values) == 0
+func (n *node) needsOfAll(negated bool) needs {
+	var all needs
+	for _, kid := range n.kids {
+		x := kid.needs(negated)
+		all.never = all.never || x.never
+		for _, r := range x.list {
+			i, found := slices.BinarySearchFunc(all.list, r.Key, byKey)
+			if !found {
+				all.list = slices.Insert(all.list, i, r)
+				continue
 			}
-			all.values[key] = values
+			both := intersection(all.list[i].Values, r.Values)
+			all.list[i].Values = both
+			all.never = all.never || both != nil && len(both) == 0
 		}
 	}
 	return all
 }
 
 // needsOfAny is needs for an or: what all of those that can match at all need.
-// It takes over the maps of kids.
-func needsOfAny(kids []needs) needs {
-	live := slices.DeleteFunc(slices.Clone(kids), func(k needs) bool { return k.never })
-	if len(live) == 0 {
-		return kids[0] // never; any requirement is sound
-	}
-	common := live[0].values
-	for _, kid := range live[1:] {
-		for key, values := range common {
-			others, ok := kid.values[key]
-			switch {
-			case !ok:
-				delete(common, key)
-			case values == nil || others == nil:
-				common[key] = nil
-			default:
-				common[key] = sortedSet(slices.Concat(values, others))
-			}
+func (n *node) needsOfAny(negated bool) needs {
+	var common, first needs
+	live := 0
+	for i, kid := range n.kids {
+		x := kid.needs(negated)
+		if i == 0 {
+			first = x
 		}
+		if x.never {
+			continue
+		}
+		if live++; live == 1 {
+			common = x
+			continue
+		}
+		common.list = commonNeeds(common.list, x.list)
 	}
-	return needs{values: common}
+	if live == 0 {
+		return first // never; any requirement is sound
+	}
+	return common
+}
+
+// commonNeeds are the requirements on the keys that both lists have. It takes
+// over the first list.
+func commonNeeds(a, b []Requirement) []Requirement {
+	kept := a[:0]
+	for _, r := range a {
+		i, found := slices.BinarySearchFunc(b, r.Key, byKey)
+		switch {
+		case !found:
+			continue
+		case r.Values == nil || b[i].Values == nil:
+			r.Values = nil
+		default:
+			r.Values = sortedSet(slices.Concat(r.Values, b[i].Values))
+		}
+		kept = append(kept, r)
+	}
+	return kept
 }
 
 // intersection returns the values in both a and b, where nil stands for every
