@@ -118,7 +118,10 @@ func churn() benchmark {
 			c, whole := start(w)
 			feed := addFeed(c)
 			for _, x := range edits(w, feed) {
-				value := perChange(c, x.rounds, x.change)
+				value, err := perChange(c, x)
+				if err != nil {
+					return nil, err
+				}
 				figures = append(figures, figure{"compile/A/" + x.name + s.suffix, value, "µs", "full rebuild", float64(whole.Microseconds())})
 			}
 		}
@@ -130,6 +133,8 @@ func churn() benchmark {
 type edit struct {
 	name   string
 	rounds int
+	// tells says whether the change shows in the tables.
+	tells  bool
 	change func(i int) model.Change
 }
 
@@ -137,35 +142,35 @@ type edit struct {
 func edits(w world, feed []netip.Prefix) []edit {
 	last := func(n int) *model.Endpoint { return w.object(w.count - 1 - n).(*model.Endpoint) }
 	return []edit{
-		{"known-pod", 1000, func(i int) model.Change {
-			e := *w.object(w.count - w.count%10_000 - 10_000 + 1 + i%100).(*model.Endpoint) // of an application that rules here name
+		{"known-pod", 1000, true, func(i int) model.Change {
+			e := *w.object(w.first + 3*(w.first-100) + 1 + i%100).(*model.Endpoint) // of an application that rules here name
 			e.ID.Name, e.Addrs = fmt.Sprintf("new-%d", i), []netip.Addr{addr4(12<<24 + uint32(i))}
 			return model.Put(&e)
 		}},
-		{"new-labels", 1000, func(i int) model.Change {
+		{"new-labels", 1000, true, func(i int) model.Change {
 			e := *last(i)
 			e.ID.Name, e.Addrs = fmt.Sprintf("other-%d", i), []netip.Addr{addr4(13<<24 + uint32(i))}
 			e.Labels["app"], e.Labels["canary"] = fmt.Sprintf("app-%d", 1+i%100), fmt.Sprint(i)
-			e.Labels[model.LabelNamespace], e.ID.Namespace = fmt.Sprintf("ns-%d", 1+i%100), fmt.Sprintf("ns-%d", 1+i%100)
+			e.Labels[model.LabelNamespace], e.ID.Namespace = fmt.Sprintf("ns-%d", (1+i%100)%100), fmt.Sprintf("ns-%d", (1+i%100)%100)
 			return model.Put(&e)
 		}},
-		{"policy-edit", 200, func(i int) model.Change {
+		{"policy-edit", 200, true, func(i int) model.Change {
 			p := *w.object(100 + i%200).(*model.Policy)
 			r := p.Rules[0][0]
 			r.Destination.Ports = []model.PortRange{{From: 1, To: 1 + uint16(i)}}
 			p.Rules = [2][]model.Rule{{r}, nil}
 			return model.Put(&p)
 		}},
-		{"namespace-relabel", 50, func(i int) model.Change {
+		{"namespace-relabel", 50, false, func(i int) model.Change {
 			n := *w.object(i % 100).(*model.Namespace)
 			n.Labels = map[string]string{"kubernetes.io/metadata.name": n.Name, "team": fmt.Sprintf("new-%d", i)}
 			return model.Put(&n)
 		}},
-		{"set-gains-one", 1000, func(i int) model.Change {
+		{"set-gains-one", 1000, true, func(i int) model.Change {
 			nets := append(slices.Clip(feed), netip.PrefixFrom(addr4(15<<24+uint32(i)), 32))
 			return model.Put(&model.NetworkSet{Name: "feed", Labels: map[string]string{"feed": "yes"}, Nets: nets})
 		}},
-		{"unrelated-pod", 1000, func(i int) model.Change {
+		{"unrelated-pod", 1000, false, func(i int) model.Change {
 			e := *last(5000 + i)
 			e.ID.Name, e.Addrs = fmt.Sprintf("far-%d", i), []netip.Addr{addr4(16<<24 + uint32(i))}
 			return model.Put(&e)
@@ -191,17 +196,20 @@ func addFeed(c *compile.Compiler) []netip.Prefix {
 }
 
 // perChange returns the median time of a change, in µs.
-func perChange(c *compile.Compiler, rounds int, change func(i int) model.Change) float64 {
-	changes := make([]model.Change, rounds)
+func perChange(c *compile.Compiler, x edit) (float64, error) {
+	changes := make([]model.Change, x.rounds)
 	for i := range changes {
-		changes[i] = change(i)
+		changes[i] = x.change(i)
 	}
 	runtime.GC()
-	values := make([]float64, rounds)
+	values := make([]float64, x.rounds)
 	for i, ch := range changes {
 		began := time.Now()
-		c.Apply(ch)
+		d := c.Apply(ch)
 		values[i] = float64(time.Since(began).Nanoseconds()) / 1000
+		if d.Empty() == x.tells {
+			return 0, fmt.Errorf("%s: change %d of the tables: %v, want %v", x.name, i, !d.Empty(), x.tells)
+		}
 	}
-	return median(values)
+	return median(values), nil
 }

@@ -20,8 +20,9 @@ type world struct {
 	// count is how many objects there are, object the i-th of them.
 	count  int
 	object func(i int) model.Object
-	// asked is what a compiler without an index asks: these selectors, each of
-	// these labels. It may be a sample: scale is what to multiply with.
+	// first is the first object that is an endpoint.
+	first int
+	// selectors are what a compiler without an index asks, each of labels. It may be a sample: scale is what to multiply with.
 	selectors func(f func(*selector.Selector))
 	labels    func(f func(selector.Labels))
 	scale     float64
@@ -68,7 +69,7 @@ func shapeA(size float64) world {
 			Selector: inNamespace(ns(i), selector.Equal("app", app(i))), Rules: [2][]model.Rule{{r}, nil},
 		}
 	}
-	w := world{node: here, count: namespaces + policies + endpoints}
+	w := world{node: here, count: namespaces + policies + endpoints, first: namespaces + policies}
 	w.object = func(i int) model.Object {
 		switch {
 		case i < namespaces:
