@@ -8,13 +8,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/model"
@@ -38,6 +41,9 @@ type source struct {
 	name   string
 	client rest.Interface
 	object runtime.Object
+	// optional kinds need not be served: as long as they are not, there are
+	// none, and it is asked again now and then.
+	optional bool
 }
 
 // sources returns every kind that policy depends on.
@@ -46,43 +52,48 @@ func sources(config *rest.Config) ([]source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client for the API server: %w", err)
 	}
-	policies, err := policyClient(config)
+	policies, err := policyClient(config, v3.GroupVersion, v3.AddToScheme)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := policyClient(config, policyv1alpha2.SchemeGroupVersion, policyv1alpha2.Install)
 	if err != nil {
 		return nil, err
 	}
 	v1 := core.CoreV1().RESTClient()
 	return []source{
-		{"namespaces", v1, &corev1.Namespace{}},
-		{"serviceaccounts", v1, &corev1.ServiceAccount{}},
-		{"nodes", v1, &corev1.Node{}},
-		{"pods", v1, &corev1.Pod{}},
-		{"networkpolicies", core.NetworkingV1().RESTClient(), &networkingv1.NetworkPolicy{}},
-		{"endpointslices", core.DiscoveryV1().RESTClient(), &discoveryv1.EndpointSlice{}},
-		{"tiers", policies, &v3.Tier{}},
-		{"networkpolicies", policies, &v3.NetworkPolicy{}},
-		{"globalnetworkpolicies", policies, &v3.GlobalNetworkPolicy{}},
-		{"networksets", policies, &v3.NetworkSet{}},
-		{"globalnetworksets", policies, &v3.GlobalNetworkSet{}},
-		{"hostendpoints", policies, &v3.HostEndpoint{}},
-		{"profiles", policies, &v3.Profile{}},
+		{name: "namespaces", client: v1, object: &corev1.Namespace{}},
+		{name: "serviceaccounts", client: v1, object: &corev1.ServiceAccount{}},
+		{name: "nodes", client: v1, object: &corev1.Node{}},
+		{name: "pods", client: v1, object: &corev1.Pod{}},
+		{name: "networkpolicies", client: core.NetworkingV1().RESTClient(), object: &networkingv1.NetworkPolicy{}},
+		{name: "endpointslices", client: core.DiscoveryV1().RESTClient(), object: &discoveryv1.EndpointSlice{}},
+		{name: "tiers", client: policies, object: &v3.Tier{}},
+		{name: "networkpolicies", client: policies, object: &v3.NetworkPolicy{}},
+		{name: "globalnetworkpolicies", client: policies, object: &v3.GlobalNetworkPolicy{}},
+		{name: "networksets", client: policies, object: &v3.NetworkSet{}},
+		{name: "globalnetworksets", client: policies, object: &v3.GlobalNetworkSet{}},
+		{name: "hostendpoints", client: policies, object: &v3.HostEndpoint{}},
+		{name: "profiles", client: policies, object: &v3.Profile{}},
+		{name: "clusternetworkpolicies", client: cluster, object: &policyv1alpha2.ClusterNetworkPolicy{}, optional: true},
 	}, nil
 }
 
-// policyClient is a typed REST client for projectcalico.org/v3.
-func policyClient(config *rest.Config) (rest.Interface, error) {
+// policyClient is a typed REST client for the kinds of a group.
+func policyClient(config *rest.Config, group schema.GroupVersion, install func(*runtime.Scheme) error) (rest.Interface, error) {
 	scheme := runtime.NewScheme()
-	if err := v3.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("types of %s: %w", v3.GroupVersion, err)
+	if err := install(scheme); err != nil {
+		return nil, fmt.Errorf("types of %s: %w", group, err)
 	}
 	c := rest.CopyConfig(config)
-	c.GroupVersion = &v3.GroupVersion
+	c.GroupVersion = &group
 	c.APIPath = "/apis"
 	c.ContentType = runtime.ContentTypeJSON
 	c.AcceptContentTypes = runtime.ContentTypeJSON
 	c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	client, err := rest.RESTClientFor(c)
 	if err != nil {
-		return nil, fmt.Errorf("client for %s: %w", v3.GroupVersion, err)
+		return nil, fmt.Errorf("client for %s: %w", group, err)
 	}
 	return client, nil
 }
@@ -92,10 +103,30 @@ func watch(ctx context.Context, all []source, updates chan<- update, log *slog.L
 	for _, s := range all {
 		sink := &sink{ctx: ctx, updates: updates, known: map[model.Key]bool{}, name: fmt.Sprintf("%T", s.object)}
 		lw := cache.NewListWatchFromClient(s.client, s.name, "", fields.Everything())
+		if s.optional {
+			lw.ListWithContextFunc = orNone(lw.ListWithContextFunc, s.name, log)
+		}
 		r := cache.NewReflectorWithOptions(lw, s.object, sink, cache.ReflectorOptions{Name: sink.name})
 		go r.RunWithContext(ctx)
 	}
 	log.Info("watching the API", "kinds", len(all))
+}
+
+// orNone lists nothing as long as the API server does not serve the kind.
+func orNone(list cache.ListWithContextFunc, name string, log *slog.Logger) cache.ListWithContextFunc {
+	said := false
+	return func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		all, err := list(ctx, o)
+		if !apierrors.IsNotFound(err) {
+			said = false
+			return all, err
+		}
+		if !said {
+			log.Info("the API server does not serve a kind of policy; it is taken as having none", "kind", name)
+			said = true
+		}
+		return &metav1.List{}, nil
+	}
 }
 
 // sink is the store that a reflector fills. It keeps no objects, only their

@@ -201,6 +201,13 @@ func (c *Compiler) cuts(list []netip.Prefix, rules []model.Rule, d verdict.Direc
 				c.matching(s, s.Requirements(), func(g *group) { list = c.networksOf(list, g) })
 			}
 		}
+		if p.Nodes != nil {
+			c.matching(p.Nodes, p.Nodes.Requirements(), func(g *group) {
+				if g.sort == nodes {
+					list = appendNets(list, g)
+				}
+			})
+		}
 		if len(p.NamedPorts)+len(p.NotNamedPorts) == 0 {
 			continue
 		}
@@ -225,6 +232,10 @@ func (c *Compiler) networksOf(list []netip.Prefix, g *group) []netip.Prefix {
 	for _, i := range g.endpoints {
 		c.endpoints[i].addrs(func(a netip.Addr) { list = append(list, netip.PrefixFrom(a, a.BitLen())) })
 	}
+	return appendNets(list, g)
+}
+
+func appendNets(list []netip.Prefix, g *group) []netip.Prefix {
 	for _, nets := range g.lists {
 		list = append(list, nets...)
 	}
@@ -241,6 +252,19 @@ func (c *Compiler) isMember(s *selector.Selector, a netip.Addr) bool {
 	}
 	c.matching(s, s.Requirements(), func(g *group) {
 		if g.sort == networkSets && !found {
+			for _, nets := range g.lists {
+				found = found || slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(a) })
+			}
+		}
+	})
+	return found
+}
+
+// isNode reports whether a node that the selector selects has the address.
+func (c *Compiler) isNode(s *selector.Selector, a netip.Addr) bool {
+	found := false
+	c.matching(s, s.Requirements(), func(g *group) {
+		if g.sort == nodes && !found {
 			for _, nets := range g.lists {
 				found = found || slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(a) })
 			}

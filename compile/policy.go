@@ -275,6 +275,9 @@ func (c *Compiler) op(r *model.Rule, reason verdict.Reason, step []verdict.Step,
 	if remote.Selector != nil {
 		o.require = append(o.require, c.selected(remote.Selector))
 	}
+	if remote.Nodes != nil {
+		o.require = append(o.require, c.node(remote.Nodes))
+	}
 	if remote.NotSelector != nil {
 		o.exclude = append(o.exclude, c.selected(remote.NotSelector))
 	}
@@ -349,7 +352,7 @@ func (rs *ruleset) finish(d verdict.Direction) {
 		rs.local = true
 		p := localPeer(o.rule, d)
 		rs.named = rs.named || p.NamedPorts != nil || p.NotNamedPorts != nil
-		rs.world = rs.world || p.Selector != nil || p.NotSelector != nil
+		rs.world = rs.world || p.Selector != nil || p.NotSelector != nil || p.Nodes != nil
 	}
 	for _, x := range rs.conditions {
 		x.users.put(rs, struct{}{})
@@ -402,5 +405,5 @@ func remotePeer(r *model.Rule, d verdict.Direction) *model.Peer {
 }
 
 func restrictsAddress(p *model.Peer) bool {
-	return len(p.Nets)+len(p.NotNets) > 0 || p.Selector != nil || p.NotSelector != nil
+	return len(p.Nets)+len(p.NotNets) > 0 || p.Selector != nil || p.NotSelector != nil || p.Nodes != nil
 }

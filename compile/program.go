@@ -294,6 +294,7 @@ func (c *Compiler) addressMatches(p *model.Peer, a netip.Addr) bool {
 	case len(p.Nets) > 0 && !in(p.Nets),
 		len(p.NotNets) > 0 && (in(p.NotNets) || !slices.ContainsFunc(p.NotNets, sameFamily)),
 		p.Selector != nil && !c.isMember(p.Selector, a),
+		p.Nodes != nil && !c.isNode(p.Nodes, a),
 		p.NotSelector != nil && c.isMember(p.NotSelector, a):
 		return false
 	}

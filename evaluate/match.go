@@ -83,6 +83,8 @@ func (w *walker) addressMiss(side string, e *model.Peer, a netip.Addr) string {
 		return w.sayf("%s %s is in notNets %s", side, a, prefixes(e.NotNets))
 	case e.Selector != nil && !w.oracle.selected(e.Selector, a):
 		return w.sayf("%s %s is not among what %s selects", side, a, e.Selector)
+	case e.Nodes != nil && !w.oracle.isNode(e.Nodes, a):
+		return w.sayf("%s %s is no address of a node with %s", side, a, e.Nodes)
 	case e.NotSelector != nil && w.oracle.selected(e.NotSelector, a):
 		return w.sayf("%s %s is among what notSelector %s selects", side, a, e.NotSelector)
 	}

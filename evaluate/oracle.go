@@ -94,6 +94,16 @@ func (o *Oracle) selected(s *selector.Selector, a netip.Addr) bool {
 	return false
 }
 
+// isNode reports whether a node that the selector selects has the address.
+func (o *Oracle) isNode(s *selector.Selector, a netip.Addr) bool {
+	for _, n := range o.state.Nodes {
+		if slices.Contains(n.Addrs, a) && s.Matches(selector.Map(n.Labels)) {
+			return true
+		}
+	}
+	return false
+}
+
 // named reports whether one of the names stands for the port at the address:
 // an endpoint with the address, selected by the peer's selector if there is
 // one, has a port of that name, protocol and number (semantics.md section 7).

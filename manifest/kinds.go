@@ -10,6 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/internal/spelling"
@@ -55,6 +56,7 @@ func Kinds() []Kind {
 		{APIVersion: "v1", Kind: "Service", Plural: "services", Namespaced: true, new: make1[corev1.Service]()},
 		{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice", Plural: "endpointslices", Namespaced: true, new: make1[discoveryv1.EndpointSlice]()},
 		{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy", Plural: "networkpolicies", Namespaced: true, Name: "KubernetesNetworkPolicy", new: make1[networkingv1.NetworkPolicy]()},
+		{APIVersion: "policy.networking.k8s.io/v1alpha2", Kind: "ClusterNetworkPolicy", Plural: "clusternetworkpolicies", new: make1[policyv1alpha2.ClusterNetworkPolicy]()},
 		{APIVersion: v3Version, Kind: v3.KindTier, Plural: "tiers", new: make1[v3.Tier]()},
 		{APIVersion: v3Version, Kind: v3.KindNetworkPolicy, Plural: "networkpolicies", Namespaced: true, new: make1[v3.NetworkPolicy]()},
 		{APIVersion: v3Version, Kind: v3.KindGlobalNetworkPolicy, Plural: "globalnetworkpolicies", new: make1[v3.GlobalNetworkPolicy]()},
@@ -114,7 +116,7 @@ func unread(apiVersion, kind string) (code, message, hint string) {
 	case kind == "FelixConfiguration" && strings.HasPrefix(apiVersion, group):
 		return "not-supported", "settings are not read by this version", "verdicts are those of the default settings"
 	case slices.Contains([]string{"ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"}, kind):
-		return "not-supported", kind + " is not evaluated by this version", "verdicts are those without it"
+		return "not-supported", kind + " of " + apiVersion + " is not read", "write a ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2; verdicts are those without it"
 	}
 	_, isV3 := kindOf(group+v3.Version, kind)
 	isCore := slices.Contains([]string{"Namespace", "ServiceAccount", "Node", "Pod", "Service"}, kind)

@@ -182,6 +182,9 @@ type Peer struct {
 	// Selector stands for the addresses of what it selects; nil for any
 	// address. It is the outcome of section 6.2.
 	Selector *selector.Selector
+	// Nodes stands for the addresses of the nodes with such labels; nil for any
+	// address (ClusterNetworkPolicy, semantics.md section 12).
+	Nodes *selector.Selector
 	// NotSelector excludes the addresses of what it selects; nil for none.
 	NotSelector *selector.Selector
 	// Ports and NamedPorts are what the port may be; both nil for any port.

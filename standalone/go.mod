@@ -16,6 +16,8 @@ require (
 	github.com/google/nftables v0.3.0 // indirect
 	github.com/mdlayher/netlink v1.11.2 // indirect
 	github.com/mdlayher/socket v0.6.1 // indirect
+	github.com/tidwall/btree v1.8.1 // indirect
+	sigs.k8s.io/network-policy-api v0.2.0 // indirect
 )
 
 require (

@@ -5,6 +5,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/model"
@@ -16,6 +17,7 @@ const (
 	KindNetworkPolicy           = "NetworkPolicy"
 	KindGlobalNetworkPolicy     = "GlobalNetworkPolicy"
 	KindKubernetesNetworkPolicy = "KubernetesNetworkPolicy"
+	KindClusterNetworkPolicy    = "ClusterNetworkPolicy"
 )
 
 // Object translates one API object, given as a pointer to its type. The result
@@ -35,6 +37,8 @@ func Object(o any) (model.Object, []model.Problem) {
 		return endpointSlice(o), nil
 	case *networkingv1.NetworkPolicy:
 		return report("KubernetesNetworkPolicy", o, func(r *reporter) model.Object { return kubernetesPolicy(o, r) })
+	case *policyv1alpha2.ClusterNetworkPolicy:
+		return report(KindClusterNetworkPolicy, o, func(r *reporter) model.Object { return clusterNetworkPolicy(o, r) })
 	case *v3.Tier:
 		return report("Tier", o, func(r *reporter) model.Object { return tier(o, r) })
 	case *v3.NetworkPolicy:
@@ -85,6 +89,8 @@ func Key(o any) (model.Key, bool) {
 		return key(model.KindEndpointSlice)
 	case *networkingv1.NetworkPolicy:
 		return policy(KindKubernetesNetworkPolicy)
+	case *policyv1alpha2.ClusterNetworkPolicy:
+		return policy(KindClusterNetworkPolicy)
 	case *v3.NetworkPolicy:
 		return policy(KindNetworkPolicy)
 	case *v3.GlobalNetworkPolicy:

@@ -34,6 +34,8 @@ type problemRow struct {
 func ingress(rule string) string { return gnp("{ingress: [" + rule + "]}") }
 
 const (
+	onceUnread = "until then a rule that denies or passes denies everything at its place, and one that accepts is left out"
+
 	denies   = "until then the policy denies everything in this direction; remove the field to go without"
 	misplace = "move it to the namespaceSelector of a rule's source or destination"
 	ports    = "rules with numeric port or port range must set protocol to TCP or UDP or SCTP"
@@ -46,6 +48,17 @@ const (
 func problemRows() []problemRow {
 	in := "spec.ingress[0]"
 	return []problemRow{
+		{"a CNP of another tier", manifest("cnp", "", "p", "{tier: Security, priority: 1, subject: {namespaces: {}}}"), "cnp-tier", "spec.tier", `"Security" is not a tier of a ClusterNetworkPolicy`, "write Admin or Baseline; until then the policy applies after all tiers", kept},
+		{"a CNP for nothing", manifest("cnp", "", "p", "{tier: Admin, priority: 1, subject: {}}"), "cnp-subject", "spec.subject", "exactly one of namespaces and pods says what a policy applies to", "write one of them; until then the policy applies to nothing", nowhere},
+		{"a CNP for two things", manifest("cnp", "", "p", "{tier: Admin, priority: 1, subject: {namespaces: {}, pods: {namespaceSelector: {}, podSelector: {}}}}"), "cnp-subject", "spec.subject", "exactly one of namespaces and pods says what a policy applies to", "write one of them; until then the policy applies to nothing", nowhere},
+		{"a CNP without peers", cnp("ingress: [{action: Accept, from: []}]"), "cnp-peer", in + ".from", "a rule needs at least one peer", onceUnread, kept},
+		{"a CNP with an empty peer", cnp("ingress: [{action: Accept, from: [{}]}]"), "cnp-peer", in + ".from[0]", "the peer says nothing that is known here", "write namespaces, pods, nodes or networks; " + onceUnread, kept},
+		{"a CNP without protocols", cnp("ingress: [{action: Accept, from: [{namespaces: {}}], protocols: []}]"), "cnp-protocol", in + ".protocols", "a list of protocols needs at least one", "leave the field out to match all; " + onceUnread, kept},
+		{"a CNP with an empty protocol", cnp("ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{}]}]"), "cnp-protocol", in + ".protocols[0]", "the protocol is none that is known here", "write tcp, udp, sctp or destinationNamedPort; " + onceUnread, kept},
+		{"a CNP with domains", cnp("egress: [{action: Accept, to: [{domainNames: [example.com]}]}]"), "not-supported", "spec.egress[0].to[0].domainNames", "domain names are not supported by this version", onceUnread, kept},
+		{"a CNP with a bad network", cnp("egress: [{action: Accept, to: [{networks: [nonsense]}]}]"), "net-syntax", "spec.egress[0].to[0].networks[0]", `invalid CIDR: "nonsense"`, cidr + "; " + onceUnread, kept},
+		{"a CNP with a bad port", cnp("ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {range: {start: 9, end: 8}}}}]}]"), "port-invalid", in + ".protocols[0].tcp.destinationPort", "ports 9 to 8 are not a range of 1 to 65535", onceUnread, kept},
+		{"a CNP with another action", cnp("ingress: [{action: Allow, from: [{namespaces: {}}]}]"), "action-invalid", in + ".action", `"Allow" is not an action of a ClusterNetworkPolicy`, "write Accept, Deny or Pass; until then the rule denies everything at its place", kept},
 		{"an action that is none", ingress("{action: Reject}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
 		{"no action", ingress("{}"), "action-invalid", in + ".action", `"" is not an action`, "write Allow, Deny, Pass or Log", denied},
 		{"an IP version that is none", ingress("{action: Allow, ipVersion: 5}"), "ip-version-invalid", in + ".ipVersion", "5 is not an IP version", "write 4 or 6", denied},

@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 	"sigs.k8s.io/yaml"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
@@ -31,6 +32,8 @@ func kinds(kind string) metav1.Object {
 		return &discoveryv1.EndpointSlice{}
 	case "knp":
 		return &networkingv1.NetworkPolicy{}
+	case "ClusterNetworkPolicy":
+		return &policyv1alpha2.ClusterNetworkPolicy{}
 	case "NetworkPolicy":
 		return &v3.NetworkPolicy{}
 	case "GlobalNetworkPolicy":
@@ -122,8 +125,11 @@ func one[T model.Object](t testing.TB, manifest string) T {
 // spec writes a manifest of a kind and name with the spec, a YAML flow map.
 func manifest(kind, namespace, name, spec string) string {
 	api := "projectcalico.org/v3"
-	if kind == "knp" {
+	switch kind {
+	case "knp":
 		kind, api = "NetworkPolicy", "networking.k8s.io/v1"
+	case "cnp":
+		kind, api = "ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2"
 	}
 	meta := "{name: " + name + "}"
 	if namespace != "" {
@@ -135,6 +141,11 @@ func manifest(kind, namespace, name, spec string) string {
 func np(spec string) string  { return manifest("NetworkPolicy", "blue", "p", spec) }
 func gnp(spec string) string { return manifest("GlobalNetworkPolicy", "", "p", spec) }
 func knp(spec string) string { return manifest("knp", "blue", "p", spec) }
+
+// cnp is a ClusterNetworkPolicy of tier Admin for all pods.
+func cnp(rules string) string {
+	return manifest("cnp", "", "p", "{tier: Admin, priority: 10, subject: {namespaces: {}}, "+rules+"}")
+}
 
 // textOf writes a list as fmt does, "[a b]".
 func textOf[T any](list []T) string { return fmt.Sprint(list) }

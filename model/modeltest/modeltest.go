@@ -54,6 +54,9 @@ func (g *Gen) World() []model.Change {
 	}
 	put(g.networkSet("", "global"))
 	for i := range g.IntN(3) {
+		put(g.nodeObject(fmt.Sprintf("n%d", i)))
+	}
+	for i := range g.IntN(3) {
 		put(g.slice(fmt.Sprintf("slice%d", i)))
 	}
 	put(&model.Tier{Name: "sec", Order: g.order(), Pass: g.IntN(3) == 0})
@@ -71,7 +74,9 @@ func (g *Gen) World() []model.Change {
 // Mutation returns a random change of one object.
 func (g *Gen) Mutation() model.Change {
 	ns := pick(g, namespaces)
-	switch g.IntN(13) {
+	switch g.IntN(14) {
+	case 13:
+		return model.Put(g.nodeObject(fmt.Sprintf("n%d", g.IntN(3))))
 	case 12:
 		return model.Put(g.slice(fmt.Sprintf("slice%d", g.IntN(3))))
 	case 0:
@@ -177,6 +182,15 @@ func (g *Gen) slice(name string) *model.EndpointSlice {
 		s.Ports = append(s.Ports, model.ServicePort{Protocol: pick(g, protocols[:3]), Port: pick(g, Ports)})
 	}
 	return s
+}
+
+// nodeObject returns a node whose addresses pods and hosts may have too.
+func (g *Gen) nodeObject(name string) *model.Node {
+	n := &model.Node{Name: name, Labels: g.labels()}
+	for range g.IntN(3) {
+		n.Addrs = append(n.Addrs, g.address(pick(g, []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()})))
+	}
+	return n
 }
 
 func (g *Gen) networkSet(ns, name string) *model.NetworkSet {
@@ -295,6 +309,9 @@ func (g *Gen) peer(p *model.Peer, scope string) {
 	}
 	if g.IntN(6) == 0 {
 		p.NotSelector = g.selector()
+	}
+	if g.IntN(30) == 0 {
+		p.Nodes = g.selector()
 	}
 }
 

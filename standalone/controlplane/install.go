@@ -55,6 +55,11 @@ func installCRDs(ctx context.Context, config *rest.Config) error {
 	if err != nil {
 		return err
 	}
+	upstream, err := crds.Upstream()
+	if err != nil {
+		return err
+	}
+	all = append(all, upstream...)
 	for _, crd := range all {
 		if err := applyCRD(ctx, client, crd); err != nil {
 			return fmt.Errorf("definition of %s: %w", crd.Name, err)
