@@ -33,6 +33,17 @@ type Explanation struct {
 	// egress denied: the packet never gets there.
 	Egress  *Side `json:"egress"`
 	Ingress *Side `json:"ingress"`
+	// Pending is what would happen if everything staged were enforced; nil if
+	// nothing is staged.
+	Pending *Pending `json:"pending,omitempty"`
+}
+
+// Pending is a verdict as if everything staged were enforced (semantics.md
+// section 13); its fields are as those of Explanation.
+type Pending struct {
+	Verdict string `json:"verdict"`
+	Egress  *Side  `json:"egress"`
+	Ingress *Side  `json:"ingress"`
 }
 
 // Side is one direction of an explanation. Which of Tier, Policy, Rule,

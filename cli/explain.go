@@ -65,6 +65,13 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if pending := state.Pending(); pending != state {
+		y, err := analysis.Explain(pending, compile.Compile(pending, compile.Options{}), e.query)
+		if err != nil {
+			return err
+		}
+		x.Pending = &analysis.Pending{Verdict: y.Verdict, Egress: y.Egress, Ingress: y.Ingress}
+	}
 	if done, err := e.out.value(cmd.OutOrStdout(), x); err != nil {
 		return err
 	} else if !done {
@@ -92,6 +99,28 @@ func showExplanation(w io.Writer, x *analysis.Explanation, guessed bool) {
 	}
 	showSide(w, p, "egress", x.From, x.Egress)
 	showSide(w, p, "ingress", x.To, x.Ingress)
+	if y := x.Pending; y != nil {
+		showPending(w, p, x, y)
+	}
+}
+
+// showPending draws what staged policies would change, or says that it is
+// nothing.
+func showPending(w io.Writer, p painter, x *analysis.Explanation, y *analysis.Pending) {
+	fmt.Fprintf(w, "\n%s  %s\n", p.bold("pending: "+p.verdict(y.Verdict, mark(y.Verdict)+" "+y.Verdict)), p.faint("as if what is staged were enforced"))
+	if sameWay(x.Egress, y.Egress) && sameWay(x.Ingress, y.Ingress) {
+		fmt.Fprintf(w, "  %s\n", p.faint("by the same way: nothing that is staged concerns this connection"))
+		return
+	}
+	showSide(w, p, "egress", x.From, y.Egress)
+	showSide(w, p, "ingress", x.To, y.Ingress)
+}
+
+func sameWay(a, b *analysis.Side) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Trace.Equal(&b.Trace)
 }
 
 func mark(verdict string) string {

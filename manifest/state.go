@@ -71,6 +71,11 @@ func (b *builder) add(o *Object, addresses *addresses) {
 	case *model.Policy:
 		failClosed(o, m)
 		b.state.Apply(model.Put(m))
+	case *model.StagedPolicy:
+		if m.Policy != nil {
+			failClosed(o, m.Policy)
+		}
+		b.state.Apply(model.Put(m))
 	case *model.Profile:
 		m.Invalid = invalid(o, m.Invalid)
 		b.state.Apply(model.Put(m))

@@ -25,10 +25,11 @@ const (
 	KindPolicy
 	KindProfile
 	KindEndpointSlice
+	KindStagedPolicy
 )
 
 // Key names an object of a State: Namespace is empty for cluster scope,
-// PolicyKind is set for policies only.
+// PolicyKind is set for policies, staged ones too, only.
 type Key struct {
 	Kind      Kind
 	Namespace string
@@ -305,6 +306,8 @@ func (k Kind) String() string {
 		return "Profile"
 	case KindEndpointSlice:
 		return "EndpointSlice"
+	case KindStagedPolicy:
+		return "StagedPolicy"
 	}
 	return "None"
 }
@@ -312,7 +315,7 @@ func (k Kind) String() string {
 // String returns Kind/namespace/name, the name that Problems give an object.
 func (k Key) String() string {
 	kind := k.Kind.String()
-	if k.Kind == KindPolicy {
+	if k.Kind == KindPolicy || k.Kind == KindStagedPolicy {
 		kind = k.PolicyKind
 	}
 	return kind + "/" + k.Namespace + "/" + k.Name

@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -54,7 +55,11 @@ func ComparePolicies(a, b *Policy) int {
 	return cmp.Or(compareOrder(a.Order, b.Order), cmp.Compare(tieKey(a.ID), tieKey(b.ID)))
 }
 
-func tieKey(id verdict.PolicyID) string { return id.Name + "/" + id.Namespace + "/" + id.Kind }
+// tieKey is the string of section 8; staged policies have the place of the kind
+// that they would become.
+func tieKey(id verdict.PolicyID) string {
+	return id.Name + "/" + id.Namespace + "/" + strings.TrimPrefix(id.Kind, "Staged")
+}
 
 func compareOrder(a, b *float64) int {
 	switch {

@@ -21,6 +21,8 @@ type State struct {
 	Policies        map[verdict.PolicyID]*Policy
 	Profiles        map[string]*Profile
 	EndpointSlices  map[Key]*EndpointSlice
+	// Staged are the policies that are not enforced, by their own ids.
+	Staged map[verdict.PolicyID]*StagedPolicy
 }
 
 // NewState returns a state with the default settings, the profiles and the
@@ -37,6 +39,7 @@ func NewState() *State {
 		Policies:        map[verdict.PolicyID]*Policy{},
 		Profiles:        map[string]*Profile{},
 		EndpointSlices:  map[Key]*EndpointSlice{},
+		Staged:          map[verdict.PolicyID]*StagedPolicy{},
 	}
 	for _, t := range BuiltinTiers() {
 		s.Tiers[t.Name] = t
@@ -75,6 +78,8 @@ func (s *State) apply(c Change) {
 		}
 	case KindPolicy:
 		set(s.Policies, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
+	case KindStagedPolicy:
+		set(s.Staged, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
 	case KindEndpointSlice:
 		set(s.EndpointSlices, c.Key, c.Object)
 	case KindProfile:
@@ -190,6 +195,7 @@ func (s *State) Objects() []Object {
 	all = collect(all, s.NetworkSets)
 	all = collect(all, s.EndpointSlices)
 	all = collect(all, s.Tiers)
+	all = collect(all, s.Staged)
 	return collect(all, s.Policies)
 }
 

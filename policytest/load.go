@@ -36,6 +36,8 @@ type Check struct {
 	Line   int
 	Port   analysis.Port
 	Expect verdict.Verdict
+	// Pending is nil if the check does not ask.
+	Pending *verdict.Verdict
 	// Direction is nil if none was named.
 	Direction *verdict.Direction
 }

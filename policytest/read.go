@@ -56,6 +56,16 @@ func (r *reader) check(spec *CheckSpec, path string) Check {
 	default:
 		r.word(path+".expect", spec.Expect, "allow", "deny")
 	}
+	switch v := verdict.Allow; spec.Pending {
+	case "":
+	case "deny":
+		v = verdict.Deny
+		fallthrough
+	case "allow":
+		c.Pending = &v
+	default:
+		r.word(path+".pending", spec.Pending, "allow", "deny")
+	}
 	if spec.Direction != "" {
 		if d, ok := direction(spec.Direction); ok {
 			c.Direction = &d

@@ -90,6 +90,13 @@ func (c *Check) run(s *model.State, e Engine) Outcome {
 	found := analysis.Decide(e, conn, packet)
 	out.Found = describe(found)
 	out.Why = c.judge(s, found)
+	if c.Pending != nil {
+		pending := analysis.Decide(evaluate.New(s.Pending()), conn, packet)
+		out.Found = append(out.Found, "pending "+pending.Verdict.String())
+		if pending.Verdict != *c.Pending {
+			out.Why = append(out.Why, fmt.Sprintf("if what is staged were enforced the connection would be %s, expected %s", verb(pending.Verdict), verb(*c.Pending)))
+		}
+	}
 	out.Pass = len(out.Why) == 0
 	return out
 }
@@ -105,6 +112,9 @@ func (c *Check) expected() []string {
 	}
 	if c.Rule != nil {
 		line += fmt.Sprintf(", rule %d", *c.Rule)
+	}
+	if c.Pending != nil {
+		line += ", pending " + c.Pending.String()
 	}
 	return []string{line}
 }

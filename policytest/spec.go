@@ -34,6 +34,9 @@ type CheckSpec struct {
 	To        string `json:"to"`
 	Port      string `json:"port"`
 	Expect    string `json:"expect"`
+	// Pending is what the verdict would be if everything staged were enforced;
+	// empty does not ask.
+	Pending string `json:"pending,omitempty"`
 	Direction string `json:"direction"`
 	Tier      string `json:"tier"`
 	// Policy is Kind/namespace/name. At the end of a tier it is one of the

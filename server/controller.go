@@ -173,7 +173,7 @@ func (c *controller) put(o metav1.Object) {
 			next.seenDeleting = old.seenDeleting
 		}
 	}
-	object, problems := read(o)
+	object, problems := translate.Object(o)
 	next.problems = problems
 	c.entries[n] = next
 	if next.key, next.known = translate.Key(o); next.known {

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"strings"
 
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
@@ -31,26 +30,8 @@ func Refuses(p model.Problem) bool {
 // itself, as far as translate finds it; staged policies are held to the rules of
 // the kind that they would become. Nil means nothing.
 func Problems(o metav1.Object) []model.Problem {
-	_, all := read(o)
+	_, all := translate.Object(o)
 	return all
-}
-
-// read translates an object as Problems does. The object is nil if verdicts do
-// not depend on it.
-func read(o metav1.Object) (model.Object, []model.Problem) {
-	object, all := translate.Object(o)
-	next := wouldBecome(o)
-	if next == nil {
-		return object, all
-	}
-	_, more := translate.Object(next)
-	for _, p := range more {
-		p.Object = name(o)
-		if Refuses(p) && !told(all, p) {
-			all = append(all, p)
-		}
-	}
-	return object, all
 }
 
 // told reports whether a problem is among others.
@@ -61,28 +42,6 @@ func told(all []model.Problem, p model.Problem) bool {
 		}
 	}
 	return false
-}
-
-// wouldBecome returns what enforcing a staged policy would create; nil for other
-// kinds, and for a staged deletion.
-func wouldBecome(o metav1.Object) metav1.Object {
-	switch o := o.(type) {
-	case *v3.StagedNetworkPolicy:
-		if o.Spec.StagedAction != v3.StagedActionDelete {
-			return &v3.NetworkPolicy{ObjectMeta: o.ObjectMeta, Spec: o.Spec.NetworkPolicySpec}
-		}
-	case *v3.StagedGlobalNetworkPolicy:
-		if o.Spec.StagedAction != v3.StagedActionDelete {
-			return &v3.GlobalNetworkPolicy{ObjectMeta: o.ObjectMeta, Spec: o.Spec.GlobalNetworkPolicySpec}
-		}
-	case *v3.StagedKubernetesNetworkPolicy:
-		if o.Spec.StagedAction != v3.StagedActionDelete {
-			return &networkingv1.NetworkPolicy{ObjectMeta: o.ObjectMeta, Spec: networkingv1.NetworkPolicySpec{
-				PodSelector: o.Spec.PodSelector, Ingress: o.Spec.Ingress, Egress: o.Spec.Egress, PolicyTypes: o.Spec.PolicyTypes,
-			}}
-		}
-	}
-	return nil
 }
 
 // tierOf returns the tier of a policy; false for kinds that are in none.

@@ -15,11 +15,12 @@ func Check(s *model.State) []model.Problem {
 			continue
 		}
 		for _, p := range t.Policies {
-			all = append(all, model.Problem{
-				Code: "tier-missing", Object: p.ID.String(), Path: "spec.tier",
-				Message: fmt.Sprintf("Tier %q does not exist", t.Name),
-				Hint:    "create the tier or name one that exists; until then the policy applies after all tiers, and what it selects is denied at its end",
-			})
+			all = append(all, tierMissing(p))
+		}
+	}
+	for _, p := range s.Staged {
+		if p.Policy != nil && s.Tiers[p.Policy.Tier] == nil {
+			all = append(all, tierMissing(p.Policy))
 		}
 	}
 	owner := map[netip.Addr]*model.Endpoint{}
@@ -45,6 +46,14 @@ func Check(s *model.State) []model.Problem {
 	}
 	model.SortProblems(all)
 	return all
+}
+
+func tierMissing(p *model.Policy) model.Problem {
+	return model.Problem{
+		Code: "tier-missing", Object: p.ID.String(), Path: "spec.tier",
+		Message: fmt.Sprintf("Tier %q does not exist", p.Tier),
+		Hint:    "create the tier or name one that exists; until then the policy applies after all tiers, and what it selects is denied at its end",
+	}
 }
 
 func objectName(e *model.Endpoint) string {

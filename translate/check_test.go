@@ -66,13 +66,4 @@ func TestOtherKinds(t *testing.T) {
 			t.Errorf("%v has the key %+v", o, key)
 		}
 	}
-	for _, kind := range []string{"StagedNetworkPolicy", "StagedGlobalNetworkPolicy", "StagedKubernetesNetworkPolicy"} {
-		o := kinds(kind)
-		if object, problems := translate.Object(o); object != nil || len(problems) != 1 {
-			t.Errorf("%s: %v, %v", kind, object, problems)
-		}
-		if key, ok := translate.Key(o); ok {
-			t.Errorf("%s has the key %+v", kind, key)
-		}
-	}
 }

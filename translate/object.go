@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"reflect"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -54,11 +56,11 @@ func Object(o any) (model.Object, []model.Problem) {
 	case *v3.Profile:
 		return report("Profile", o, func(r *reporter) model.Object { return profile(o, r) })
 	case *v3.StagedNetworkPolicy:
-		return nil, notEvaluated("StagedNetworkPolicy", o)
+		return report("StagedNetworkPolicy", o, func(r *reporter) model.Object { return stagedNetworkPolicy(o, r) })
 	case *v3.StagedGlobalNetworkPolicy:
-		return nil, notEvaluated("StagedGlobalNetworkPolicy", o)
+		return report("StagedGlobalNetworkPolicy", o, func(r *reporter) model.Object { return stagedGlobalNetworkPolicy(o, r) })
 	case *v3.StagedKubernetesNetworkPolicy:
-		return nil, notEvaluated("StagedKubernetesNetworkPolicy", o)
+		return report("StagedKubernetesNetworkPolicy", o, func(r *reporter) model.Object { return stagedKubernetesNetworkPolicy(o, r) })
 	}
 	return nil, nil
 }
@@ -95,6 +97,9 @@ func Key(o any) (model.Key, bool) {
 		return policy(KindNetworkPolicy)
 	case *v3.GlobalNetworkPolicy:
 		return policy(KindGlobalNetworkPolicy)
+	case *v3.StagedNetworkPolicy, *v3.StagedGlobalNetworkPolicy, *v3.StagedKubernetesNetworkPolicy:
+		kind := reflect.TypeOf(o).Elem().Name()
+		return model.StagedKey(verdict.PolicyID{Kind: kind, Namespace: m.GetNamespace(), Name: m.GetName()}), true
 	case *v3.Tier:
 		return key(model.KindTier)
 	case *v3.NetworkSet:
@@ -120,13 +125,4 @@ func orNil(e *model.Endpoint) model.Object {
 func report(kind string, o metav1.Object, f func(*reporter) model.Object) (model.Object, []model.Problem) {
 	r := &reporter{object: kind + "/" + o.GetNamespace() + "/" + o.GetName()}
 	return f(r), r.problems
-}
-
-func notEvaluated(kind string, o metav1.Object) []model.Problem {
-	_, problems := report(kind, o, func(r *reporter) model.Object {
-		r.add(problemf("not-supported", "", "staged policies are not evaluated by this version").
-			hint("the policy has no effect, as is meant; its pending verdicts cannot be shown"))
-		return nil
-	})
-	return problems
 }

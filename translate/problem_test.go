@@ -48,6 +48,11 @@ const (
 func problemRows() []problemRow {
 	in := "spec.ingress[0]"
 	return []problemRow{
+		{"a staged deletion with rules", manifest("StagedNetworkPolicy", "blue", "p", "{stagedAction: Delete, tier: default, ingress: [{action: Allow}]}"), "staged-delete", "spec", "Spec fields, except Tier, should all be zero-value if stagedAction is Delete", "remove the other fields, or write stagedAction: Set; it counts as a staged deletion", kept},
+		{"a global staged deletion with an order", manifest("StagedGlobalNetworkPolicy", "", "p", "{stagedAction: Delete, order: 1}"), "staged-delete", "spec", "Spec fields, except Tier, should all be zero-value if stagedAction is Delete", "remove the other fields, or write stagedAction: Set; it counts as a staged deletion", kept},
+		{"a staged deletion of Kubernetes' own with a selector", manifest("StagedKubernetesNetworkPolicy", "blue", "p", "{stagedAction: Delete, podSelector: {matchLabels: {a: b}}}"), "staged-delete", "spec", "Spec fields should all be zero-value if stagedAction is Delete", "remove the other fields, or write stagedAction: Set; it counts as a staged deletion", kept},
+		{"a staged action that is none", manifest("StagedNetworkPolicy", "blue", "p", "{stagedAction: Maybe}"), "staged-action", "spec.stagedAction", `"Maybe" is not an action of a staged policy`, "write Set or Delete; until then it counts as Set", kept},
+		{"a rule of a staged policy", manifest("StagedNetworkPolicy", "blue", "p", "{ingress: [{action: Reject}]}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", kept},
 		{"a CNP of another tier", manifest("cnp", "", "p", "{tier: Security, priority: 1, subject: {namespaces: {}}}"), "cnp-tier", "spec.tier", `"Security" is not a tier of a ClusterNetworkPolicy`, "write Admin or Baseline; until then the policy applies after all tiers", kept},
 		{"a CNP for nothing", manifest("cnp", "", "p", "{tier: Admin, priority: 1, subject: {}}"), "cnp-subject", "spec.subject", "exactly one of namespaces and pods says what a policy applies to", "write one of them; until then the policy applies to nothing", nowhere},
 		{"a CNP for two things", manifest("cnp", "", "p", "{tier: Admin, priority: 1, subject: {namespaces: {}, pods: {namespaceSelector: {}, podSelector: {}}}}"), "cnp-subject", "spec.subject", "exactly one of namespaces and pods says what a policy applies to", "write one of them; until then the policy applies to nothing", nowhere},
@@ -139,9 +144,6 @@ func problemRows() []problemRow {
 		{"preDNAT", gnp("{preDNAT: true, applyOnForward: true}"), "not-supported", "spec.preDNAT", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
 		{"doNotTrack", gnp("{doNotTrack: true, applyOnForward: true}"), "not-supported", "spec.doNotTrack", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
 		{"applyOnForward", gnp("{applyOnForward: true}"), "not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed by this version", "the policy holds for pods and for traffic of the host itself", kept},
-		{"a staged policy", manifest("StagedNetworkPolicy", "blue", "p", "{}"), "not-supported", "", "staged policies are not evaluated by this version", "the policy has no effect, as is meant; its pending verdicts cannot be shown", kept},
-		{"a staged global policy", manifest("StagedGlobalNetworkPolicy", "", "p", "{}"), "not-supported", "", "staged policies are not evaluated by this version", "the policy has no effect, as is meant; its pending verdicts cannot be shown", kept},
-		{"a staged Kubernetes policy", manifest("StagedKubernetesNetworkPolicy", "blue", "p", "{}"), "not-supported", "", "staged policies are not evaluated by this version", "the policy has no effect, as is meant; its pending verdicts cannot be shown", kept},
 		{"a profile's rule", manifest("Profile", "", "prof", "{ingress: [{action: Reject}]}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
 	}
 }

@@ -67,6 +67,9 @@ func (g *Gen) World() []model.Change {
 	for i := range g.IntN(7) {
 		put(g.Policy(fmt.Sprintf("pol%d", i)))
 	}
+	for i := range g.IntN(3) {
+		put(g.staged(fmt.Sprintf("pol%d", i)))
+	}
 	g.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }
@@ -74,7 +77,9 @@ func (g *Gen) World() []model.Change {
 // Mutation returns a random change of one object.
 func (g *Gen) Mutation() model.Change {
 	ns := pick(g, namespaces)
-	switch g.IntN(14) {
+	switch g.IntN(15) {
+	case 14:
+		return model.Put(g.staged(fmt.Sprintf("pol%d", g.IntN(7))))
 	case 13:
 		return model.Put(g.nodeObject(fmt.Sprintf("n%d", g.IntN(3))))
 	case 12:
@@ -230,6 +235,18 @@ func (g *Gen) Policy(name string) *model.Policy {
 		p.Selector = nil
 	}
 	return p
+}
+
+// staged returns a staged form, or the staged deletion, of a policy that may
+// exist.
+func (g *Gen) staged(name string) *model.StagedPolicy {
+	p := g.Policy(name)
+	out := &model.StagedPolicy{Replaces: p.ID}
+	p.ID.Kind = "Staged" + p.ID.Kind
+	if out.ID = p.ID; g.IntN(3) > 0 {
+		out.Policy = p
+	}
+	return out
 }
 
 func (g *Gen) selector() *selector.Selector {

@@ -42,20 +42,24 @@ func core(name string) schema.GroupVersionResource {
 // resources are the kinds that a cluster can hold, by their names in Problems.
 func resources() map[string]resource {
 	return map[string]resource{
-		"Namespace":               {core("namespaces"), false, 0},
-		"Node":                    {core("nodes"), false, 0},
-		"Tier":                    {v3.GroupVersion.WithResource("tiers"), false, -1},
-		"Profile":                 {v3.GroupVersion.WithResource("profiles"), false, 0},
-		"ServiceAccount":          {core("serviceaccounts"), true, 1},
-		"HostEndpoint":            {v3.GroupVersion.WithResource("hostendpoints"), false, 1},
-		"NetworkSet":              {v3.GroupVersion.WithResource("networksets"), true, 1},
-		"GlobalNetworkSet":        {v3.GroupVersion.WithResource("globalnetworksets"), false, 1},
-		"Service":                 {core("services"), true, 1},
-		"EndpointSlice":           {schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}, true, 1},
-		"Pod":                     {core("pods"), true, 2},
-		"NetworkPolicy":           {v3.GroupVersion.WithResource("networkpolicies"), true, 3},
-		"GlobalNetworkPolicy":     {v3.GroupVersion.WithResource("globalnetworkpolicies"), false, 3},
-		"KubernetesNetworkPolicy": {schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}, true, 3},
+		"Namespace":                     {core("namespaces"), false, 0},
+		"Node":                          {core("nodes"), false, 0},
+		"Tier":                          {v3.GroupVersion.WithResource("tiers"), false, -1},
+		"Profile":                       {v3.GroupVersion.WithResource("profiles"), false, 0},
+		"ServiceAccount":                {core("serviceaccounts"), true, 1},
+		"HostEndpoint":                  {v3.GroupVersion.WithResource("hostendpoints"), false, 1},
+		"NetworkSet":                    {v3.GroupVersion.WithResource("networksets"), true, 1},
+		"GlobalNetworkSet":              {v3.GroupVersion.WithResource("globalnetworksets"), false, 1},
+		"Service":                       {core("services"), true, 1},
+		"EndpointSlice":                 {schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}, true, 1},
+		"Pod":                           {core("pods"), true, 2},
+		"NetworkPolicy":                 {v3.GroupVersion.WithResource("networkpolicies"), true, 3},
+		"GlobalNetworkPolicy":           {v3.GroupVersion.WithResource("globalnetworkpolicies"), false, 3},
+		"ClusterNetworkPolicy":          {schema.GroupVersionResource{Group: "policy.networking.k8s.io", Version: "v1alpha2", Resource: "clusternetworkpolicies"}, false, 3},
+		"StagedNetworkPolicy":           {v3.GroupVersion.WithResource("stagednetworkpolicies"), true, 3},
+		"StagedGlobalNetworkPolicy":     {v3.GroupVersion.WithResource("stagedglobalnetworkpolicies"), false, 3},
+		"StagedKubernetesNetworkPolicy": {v3.GroupVersion.WithResource("stagedkubernetesnetworkpolicies"), true, 3},
+		"KubernetesNetworkPolicy":       {schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}, true, 3},
 	}
 }
 
