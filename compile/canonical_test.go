@@ -30,6 +30,13 @@ func canonical(t *table.Tables) string {
 				w.line("  %s %s-%s set %d", d, s.From, s.To, w.set(s.Set))
 			}
 		}
+		for _, stage := range verdict.Stages {
+			for _, d := range verdict.Directions {
+				for _, s := range e.Stages[stage][d] {
+					w.line("  %s %s %s-%s set %d", stage, d, s.From, s.To, w.set(s.Set))
+				}
+			}
+		}
 	}
 	if len(w.sets) != len(t.Sets) || len(w.rows) != len(t.Rows) {
 		w.line("unreachable: %d of %d sets, %d of %d rows", len(t.Sets)-len(w.sets), len(t.Sets), len(t.Rows)-len(w.rows), len(t.Rows))
@@ -73,7 +80,7 @@ func (w *writer) set(id table.SetID) int {
 		fmt.Fprintf(&w.below, "set %d is missing\n", n)
 		return n
 	}
-	fmt.Fprintf(&w.below, "set %d %s %s %v default %d, %d", n, s.Kind, s.Direction, s.Policies, w.row(s.Default[0]), w.row(s.Default[1]))
+	fmt.Fprintf(&w.below, "set %d %s %s %s %v default %d, %d", n, s.Kind, s.Stage, s.Direction, s.Policies, w.row(s.Default[0]), w.row(s.Default[1]))
 	byNumber := map[int]table.RowID{}
 	for class, row := range s.Rows {
 		byNumber[w.class(class)] = row // every class has its number from an address

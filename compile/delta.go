@@ -104,15 +104,34 @@ func (c *Compiler) deltaEndpoints(d *table.Delta) {
 func (l *local) publish() *table.Endpoint {
 	e := &table.Endpoint{ID: l.id, Interface: l.iface}
 	for _, d := range verdict.Directions {
-		for _, s := range l.spans[d] {
-			e.Spans[d] = append(e.Spans[d], table.Span{From: s.from, To: s.to, Set: s.program.id})
+		e.Spans[d] = published(l.spans[verdict.Normal][d])
+	}
+	for _, stage := range verdict.Stages {
+		spans := [2][]table.Span{published(l.spans[stage][0]), published(l.spans[stage][1])}
+		if stage == verdict.Normal || spans[0] == nil && spans[1] == nil {
+			continue
 		}
+		if e.Stages == nil {
+			e.Stages = map[verdict.Stage][2][]table.Span{}
+		}
+		e.Stages[stage] = spans
 	}
 	return e
 }
 
+func published(spans []span) []table.Span {
+	if len(spans) == 0 {
+		return nil
+	}
+	out := make([]table.Span, len(spans))
+	for i, s := range spans {
+		out[i] = table.Span{From: s.from, To: s.to, Set: s.program.id}
+	}
+	return out
+}
+
 func (p *program) publish() *table.Set {
-	s := &table.Set{ID: p.id, Direction: p.direction, Kind: p.kind, Policies: p.policies, Rows: make(map[table.ClassID]table.RowID, p.rows.len())}
+	s := &table.Set{ID: p.id, Direction: p.direction, Kind: p.kind, Stage: p.stage, Policies: p.policies, Rows: make(map[table.ClassID]table.RowID, p.rows.len())}
 	for family, r := range p.defaults {
 		s.Default[family] = r.ID
 	}

@@ -16,7 +16,8 @@ type local struct {
 	addrs    []netip.Addr // sorted, each once
 	profiles []string
 	group    *group // nil when it is gone
-	spans    [2][]span
+	// spans are by stage and direction; pods have those of the normal stage.
+	spans [4][2][]span
 	// world says that its programs depend on other objects, through a rule that
 	// asks about its own side; named that they depend on the names of ports.
 	world, named bool
@@ -103,15 +104,19 @@ func (c *Compiler) setsChanged() { c.worldChanged = true }
 func (c *Compiler) settleLocal(l *local) {
 	before := l.spans
 	wasWorld, wasNamed := l.world, l.named
-	l.spans, l.world, l.named = [2][]span{}, false, false
-	if l.group != nil {
+	l.spans, l.world, l.named = [4][2][]span{}, false, false
+	for _, stage := range verdict.Stages {
 		for _, d := range verdict.Directions {
-			l.spans[d] = c.spansOf(l, d)
+			if l.polices(stage, d) {
+				l.spans[stage][d] = c.spansOf(l, stage, d)
+			}
 		}
 	}
-	for _, d := range verdict.Directions {
-		for _, s := range before[d] {
-			c.release(s.program)
+	for stage := range before {
+		for _, d := range verdict.Directions {
+			for _, s := range before[stage][d] {
+				c.release(s.program)
+			}
 		}
 	}
 	if l.world != wasWorld {
@@ -129,19 +134,33 @@ func (c *Compiler) settleLocal(l *local) {
 	}
 }
 
+// polices reports whether the endpoint has a program in a stage: always in the
+// normal one, else if a policy of the stage applies (semantics.md section 11).
+func (l *local) polices(s verdict.Stage, d verdict.Direction) bool {
+	switch {
+	case l.group == nil:
+		return false
+	case s == verdict.Normal:
+		return true
+	case l.id.Kind == verdict.Pod, s == verdict.PreDNAT && d == verdict.Egress, s == verdict.Untracked && l.iface == "*":
+		return false
+	}
+	return slices.ContainsFunc(l.group.applied, func(p *policy) bool { return p.object.Applies[d] && p.object.In(s) })
+}
+
 // spansOf divides an endpoint's own addresses. A pod has those that it has; a
 // host has all there are, divided where a rule in force speaks of them.
-func (c *Compiler) spansOf(l *local, d verdict.Direction) []span {
+func (c *Compiler) spansOf(l *local, stage verdict.Stage, d verdict.Direction) []span {
 	if l.id.Kind == verdict.Pod {
 		spans := make([]span, 0, len(l.addrs))
 		for _, a := range l.addrs {
-			spans = append(spans, span{a, a, c.programOf(l, d, a)})
+			spans = append(spans, span{a, a, c.programOf(l, stage, d, a)})
 		}
 		return spans
 	}
 	var spans []span
 	for _, r := range c.hostRanges(l, d) {
-		p := c.programOf(l, d, r.from)
+		p := c.programOf(l, stage, d, r.from)
 		if n := len(spans); n > 0 && spans[n-1].program == p && spans[n-1].to.Next() == r.from && r.from.Is4() == spans[n-1].to.Is4() {
 			spans[n-1].to = r.to
 			p.refs--

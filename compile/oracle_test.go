@@ -68,6 +68,9 @@ func compare(t *testing.T, g *modeltest.Gen, s *model.State, tables *table.Table
 		for _, d := range verdict.Directions {
 			for range 12 {
 				p := g.Packet(d, local(g, e))
+				if e.ID.Kind == verdict.Host {
+					compareStages(t, oracle, tables, e, d, p)
+				}
 				want := oracle.Decide(e, d, p)
 				got := tables.Lookup(e.ID, d, p)
 				packets++
@@ -83,6 +86,23 @@ func compare(t *testing.T, g *modeltest.Gen, s *model.State, tables *table.Table
 		}
 	}
 	return packets, byRule
+}
+
+// compareStages compares the stages of a host endpoint. The tables have nothing
+// for a stage without policies.
+func compareStages(t *testing.T, oracle *evaluate.Oracle, tables *table.Tables, e *model.Endpoint, d verdict.Direction, p verdict.Packet) {
+	t.Helper()
+	for _, stage := range verdict.Stages {
+		want, got := oracle.DecideStage(e, stage, d, p), tables.LookupStage(e.ID, stage, d, p)
+		switch {
+		case got == nil && stage != verdict.Normal && len(oracle.EffectiveStage(e, stage, d)) == 0:
+			if want.Verdict == verdict.Deny {
+				t.Errorf("%s %s %s: the tables let it go on, want %s", e.ID, stage, d, &want)
+			}
+		case got == nil || !got.Equal(table.Decided(want)):
+			t.Errorf("%s %s %s %s:\n got %v\nwant %s", e.ID, stage, d, p, got, &want)
+		}
+	}
 }
 
 // local returns an address of the endpoint; a host has others than those that

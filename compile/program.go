@@ -19,6 +19,7 @@ type program struct {
 	key       string
 	direction verdict.Direction
 	kind      verdict.EndpointKind
+	stage     verdict.Stage
 	policies  []verdict.PolicyID
 
 	parts []part
@@ -77,6 +78,7 @@ func compareCandidates(a, b candidate) int {
 type maker struct {
 	c         *Compiler
 	local     *local
+	stage     verdict.Stage
 	direction verdict.Direction
 	addr      netip.Addr
 	key       []byte
@@ -87,29 +89,29 @@ type maker struct {
 	world, named bool
 }
 
-// programOf returns the program of an endpoint in a direction for one of its
-// own addresses, with one more reference.
-func (c *Compiler) programOf(l *local, d verdict.Direction, addr netip.Addr) *program {
+// programOf returns the program of an endpoint in a stage and direction for one
+// of its own addresses, with one more reference.
+func (c *Compiler) programOf(l *local, stage verdict.Stage, d verdict.Direction, addr netip.Addr) *program {
 	m := &c.maker
-	*m = maker{c: c, local: l, direction: d, addr: addr, key: m.key[:0], parts: m.parts[:0], tiers: m.tiers[:0], applied: m.applied[:0]}
-	m.key = append(m.key, byte(l.id.Kind), byte(d))
-	if l.id.Kind == verdict.Host {
+	*m = maker{c: c, local: l, stage: stage, direction: d, addr: addr, key: m.key[:0], parts: m.parts[:0], tiers: m.tiers[:0], applied: m.applied[:0]}
+	m.key = append(m.key, byte(l.id.Kind), byte(stage), byte(d))
+	if l.id.Kind == verdict.Host && stage.HasFailsafe() {
 		m.note('f', c.settingsNumber)
 		m.part(c.failsafe(d), -1, false)
 	}
 	for _, p := range l.group.applied {
-		if p.object.Applies[d] {
+		if p.object.Applies[d] && p.object.In(stage) {
 			m.policy(p)
 		}
 	}
-	if l.id.Kind == verdict.Host {
+	if l.id.Kind == verdict.Host && stage == verdict.Normal {
 		for i, name := range l.profiles {
 			if p := c.profiles[name]; p != nil {
 				m.note('p', p.number)
 				m.part(c.profileRules(p, d), int32(len(m.tiers)+i), true)
 			}
 		}
-	} else if len(m.tiers) > 0 {
+	} else if l.id.Kind == verdict.Pod && len(m.tiers) > 0 {
 		m.key = append(append(m.key, 'n'), l.id.Namespace...)
 	}
 	l.world, l.named = l.world || m.world, l.named || m.named
@@ -185,7 +187,7 @@ func (m *maker) ask(p *part, i int32) {
 func (m *maker) make() *program {
 	c := m.c
 	p := &program{
-		id: table.SetID(c.setIDs.take()), key: string(m.key), direction: m.direction, kind: m.local.id.Kind,
+		id: table.SetID(c.setIDs.take()), key: string(m.key), direction: m.direction, kind: m.local.id.Kind, stage: m.stage,
 		parts: slices.Clone(m.parts), fresh: true,
 	}
 	for i := range p.parts {
@@ -207,7 +209,7 @@ func (m *maker) make() *program {
 			p.finalStep = []verdict.Step{{Profile: "kns." + m.local.id.Namespace, Action: verdict.ActionAllow}}
 		}
 	} else {
-		p.final = verdict.ByHostDefault
+		p.final, p.finalAllow = verdict.ByHostDefault, m.stage != verdict.Normal
 	}
 	c.freshPrograms = append(c.freshPrograms, p)
 	return p
@@ -236,7 +238,7 @@ func (m *maker) ends(p *program) {
 	p.ends, p.endHash, p.denies = make([]verdict.Step, n), make([]wayHash, n+1), make([]int32, n+1)
 	for i, t := range m.tiers {
 		end := verdict.Step{Tier: t.name, Rule: verdict.NoRule, Action: verdict.ActionDeny, Applied: m.applied[i]}
-		if t.object != nil && t.object.Pass {
+		if t.object != nil && t.object.Pass || m.stage.FallsThrough() {
 			end.Action = verdict.ActionPass
 		}
 		p.ends[i] = end

@@ -48,25 +48,46 @@ type Visit struct {
 // Decide returns the decision for a packet at an endpoint in a direction, with
 // its trace.
 func (o *Oracle) Decide(e *model.Endpoint, d verdict.Direction, p verdict.Packet) verdict.Trace {
-	t, _ := o.walk(e, d, p, false)
+	t, _ := o.walk(e, verdict.Normal, d, p, false)
 	return t
+}
+
+// DecideStage is Decide for one stage of a host endpoint (semantics.md section
+// 11). What no policy concerns is allowed in all stages but Normal.
+func (o *Oracle) DecideStage(e *model.Endpoint, s verdict.Stage, d verdict.Direction, p verdict.Packet) verdict.Trace {
+	t, _ := o.walk(e, s, d, p, false)
+	return t
+}
+
+// ExplainStage is Explain for one stage of a host endpoint.
+func (o *Oracle) ExplainStage(e *model.Endpoint, s verdict.Stage, d verdict.Direction, p verdict.Packet) (verdict.Trace, []Visit) {
+	return o.walk(e, s, d, p, true)
 }
 
 // Explain is Decide with everything that was looked at on the way, also what
 // did not match, and why not.
 func (o *Oracle) Explain(e *model.Endpoint, d verdict.Direction, p verdict.Packet) (verdict.Trace, []Visit) {
-	return o.walk(e, d, p, true)
+	return o.walk(e, verdict.Normal, d, p, true)
 }
 
 // Effective returns the tiers that apply to the endpoint in the direction, in
-// order, each with the policies that apply, in order.
+// order, each with the policies that apply, in order; for a host endpoint those
+// of the normal stage.
 func (o *Oracle) Effective(e *model.Endpoint, d verdict.Direction) []model.OrderedTier {
+	return o.EffectiveStage(e, verdict.Normal, d)
+}
+
+// EffectiveStage is Effective for one stage of a host endpoint.
+func (o *Oracle) EffectiveStage(e *model.Endpoint, stage verdict.Stage, d verdict.Direction) []model.OrderedTier {
+	if stage == verdict.PreDNAT && d == verdict.Egress || stage == verdict.Untracked && e.Interface == "*" {
+		return nil // there is no such thing, semantics.md section 11
+	}
 	var tiers []model.OrderedTier
 	labels := o.state.Labels(e)
 	for _, t := range o.tiers {
 		var applied []*model.Policy
 		for _, p := range t.Policies {
-			if p.Applies[d] && p.Selector != nil && p.Selector.Matches(labels) {
+			if p.Applies[d] && p.In(stage) && p.Selector != nil && p.Selector.Matches(labels) {
 				applied = append(applied, p)
 			}
 		}

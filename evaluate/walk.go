@@ -7,20 +7,25 @@ import (
 
 // walk is the evaluation of one connection at one endpoint in one direction,
 // as semantics.md section 9 writes it.
-func (o *Oracle) walk(e *model.Endpoint, d verdict.Direction, p verdict.Packet, all bool) (verdict.Trace, []Visit) {
-	w := &walker{oracle: o, direction: d, packet: p, all: all}
-	if e.ID.Kind == verdict.Host && o.failsafe(d, p) {
+func (o *Oracle) walk(e *model.Endpoint, stage verdict.Stage, d verdict.Direction, p verdict.Packet, all bool) (verdict.Trace, []Visit) {
+	w := &walker{oracle: o, stage: stage, direction: d, packet: p, all: all}
+	if e.ID.Kind == verdict.Host && stage.HasFailsafe() && o.failsafe(d, p) {
 		return verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByFailsafe}, nil
 	}
-	tiers := o.Effective(e, d)
+	tiers := o.EffectiveStage(e, stage, d)
 	for _, t := range tiers {
 		if w.tier(t) {
 			return w.trace, w.visits
 		}
 	}
-	if e.ID.Kind == verdict.Pod {
+	switch {
+	case e.ID.Kind == verdict.Pod:
 		w.podProfile(e, len(tiers) > 0)
-	} else {
+	case stage != verdict.Normal && len(tiers) == 0:
+		w.decide(verdict.Allow, verdict.NoPolicyApplies)
+	case stage != verdict.Normal:
+		w.decide(verdict.Allow, verdict.ByHostDefault)
+	default:
 		w.hostProfiles(e)
 	}
 	return w.trace, w.visits
@@ -28,6 +33,7 @@ func (o *Oracle) walk(e *model.Endpoint, d verdict.Direction, p verdict.Packet, 
 
 type walker struct {
 	oracle    *Oracle
+	stage     verdict.Stage
 	direction verdict.Direction
 	packet    verdict.Packet
 	// all asks for visits as well.
@@ -57,7 +63,7 @@ func (w *walker) tier(t model.OrderedTier) bool {
 		}
 	}
 	end := verdict.Step{Tier: t.Name, Rule: verdict.NoRule, Action: verdict.ActionDeny, Applied: ids}
-	if t.Pass {
+	if t.Pass || w.stage.FallsThrough() {
 		end.Action = verdict.ActionPass
 		w.step(end)
 		return false

@@ -148,11 +148,28 @@ type Policy struct {
 	// and service accounts folded in (semantics.md section 6.1). nil selects
 	// nothing: the written selector cannot be read.
 	Selector *selector.Selector
+	// DoNotTrack, PreDNAT and ApplyOnForward say in which stages of host
+	// endpoints it holds: see In.
+	DoNotTrack, PreDNAT, ApplyOnForward bool
 	// Rules are the rules by direction.
 	Rules [2][]Rule
 	// Invalid marks directions in which a rule cannot be read or is not
 	// supported: there the policy denies all, whole (section 0, decision 3).
 	Invalid [2]bool
+}
+
+// In reports whether the policy holds in a stage, which is Normal for pods
+// (semantics.md section 11).
+func (p *Policy) In(s verdict.Stage) bool {
+	switch s {
+	case verdict.Untracked:
+		return p.DoNotTrack
+	case verdict.PreDNAT:
+		return p.PreDNAT
+	case verdict.Forward:
+		return p.ApplyOnForward && !p.DoNotTrack && !p.PreDNAT
+	}
+	return !p.DoNotTrack && !p.PreDNAT
 }
 
 // Rule is one rule. All that is set must hold (semantics.md section 7).

@@ -29,14 +29,14 @@ type Spec struct {
 // of that of the direction that denies where Direction is left out. Expect
 // speaks of the whole connection.
 type CheckSpec struct {
-	Name      string `json:"name"`
-	From      string `json:"from"`
-	To        string `json:"to"`
-	Port      string `json:"port"`
-	Expect    string `json:"expect"`
+	Name   string `json:"name"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Port   string `json:"port"`
+	Expect string `json:"expect"`
 	// Pending is what the verdict would be if everything staged were enforced;
 	// empty does not ask.
-	Pending string `json:"pending,omitempty"`
+	Pending   string `json:"pending,omitempty"`
 	Direction string `json:"direction"`
 	Tier      string `json:"tier"`
 	// Policy is Kind/namespace/name. At the end of a tier it is one of the

@@ -178,7 +178,8 @@ func (e *Endpoint) Equal(o *Endpoint) bool {
 		return e == o
 	}
 	return e.ID == o.ID && e.Interface == o.Interface &&
-		slices.Equal(e.Spans[0], o.Spans[0]) && slices.Equal(e.Spans[1], o.Spans[1])
+		slices.Equal(e.Spans[0], o.Spans[0]) && slices.Equal(e.Spans[1], o.Spans[1]) &&
+		maps.EqualFunc(e.Stages, o.Stages, func(a, b [2][]Span) bool { return slices.Equal(a[0], b[0]) && slices.Equal(a[1], b[1]) })
 }
 
 // liveClasses are the classes that some address has.

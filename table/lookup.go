@@ -47,7 +47,10 @@ func Family(a netip.Addr) int {
 
 // SetFor returns the set that holds for a local address of the endpoint, or 0.
 func (e *Endpoint) SetFor(d verdict.Direction, local netip.Addr) SetID {
-	spans := e.Spans[d]
+	return setIn(e.Spans[d], local)
+}
+
+func setIn(spans []Span, local netip.Addr) SetID {
 	i := sort.Search(len(spans), func(i int) bool { return spans[i].To.Compare(local) >= 0 })
 	if i < len(spans) && spans[i].From.Compare(local) <= 0 {
 		return spans[i].Set
@@ -85,6 +88,23 @@ func (t *Tables) Lookup(id verdict.EndpointID, d verdict.Direction, p verdict.Pa
 		return nil
 	}
 	s, ok := t.Sets[e.SetFor(d, p.Local(d))]
+	if !ok {
+		return nil
+	}
+	return t.Row(s, p.Remote(d)).Decide(p.Protocol, p.SrcPort, p.DstPort)
+}
+
+// LookupStage is Lookup for one stage of a host endpoint. In a stage other than
+// Normal nil means that there is no policy: the packet goes on.
+func (t *Tables) LookupStage(id verdict.EndpointID, stage verdict.Stage, d verdict.Direction, p verdict.Packet) *Decision {
+	if stage == verdict.Normal {
+		return t.Lookup(id, d, p)
+	}
+	e, ok := t.Endpoints[id]
+	if !ok {
+		return nil
+	}
+	s, ok := t.Sets[setIn(e.Stages[stage][d], p.Local(d))]
 	if !ok {
 		return nil
 	}

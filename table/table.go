@@ -75,6 +75,9 @@ type Endpoint struct {
 	// host endpoint's cover both families whole. A local address in no span is
 	// not this endpoint's: nothing may pass.
 	Spans [2][]Span
+	// Stages are the same for the stages of a host endpoint other than Normal.
+	// One that is not there has no policy: the packet goes on.
+	Stages map[verdict.Stage][2][]Span
 }
 
 // Span says that Set holds for the local addresses From to To, both included.
@@ -92,6 +95,9 @@ type Set struct {
 	// Kind is the kind of the endpoints in the set; sets are not shared
 	// between pods and host endpoints.
 	Kind verdict.EndpointKind
+	// Stage is the stage of host endpoints that the set is for; sets are not
+	// shared between stages.
+	Stage verdict.Stage
 	// Policies are the policies that apply, in order; for people.
 	Policies []verdict.PolicyID
 	// Default is the row of each class that is not in Rows, for IPv4 at 0 and
@@ -158,6 +164,38 @@ func (t *Tables) Index() {
 func number4(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])
+}
+
+// Only returns the tables without the sets of all stages but Normal, for
+// dataplanes that know no other; t itself if it has none.
+func (t *Tables) Only() *Tables {
+	var out *Tables
+	for id, s := range t.Sets {
+		if s.Stage == verdict.Normal {
+			continue
+		}
+		if out == nil {
+			out = t.Clone()
+		}
+		delete(out.Sets, id)
+	}
+	if out == nil {
+		return t
+	}
+	for id, e := range out.Endpoints {
+		if e.Stages != nil {
+			out.Endpoints[id] = &Endpoint{ID: e.ID, Interface: e.Interface, Spans: e.Spans}
+		}
+	}
+	used := map[RowID]bool{}
+	for _, s := range out.Sets {
+		used[s.Default[0]], used[s.Default[1]] = true, true
+		for _, r := range s.Rows {
+			used[r] = true
+		}
+	}
+	maps.DeleteFunc(out.Rows, func(id RowID, _ *Row) bool { return !used[id] })
+	return out
 }
 
 // Clone returns a copy, without an index, whose maps can be changed without touching t. Rows,

@@ -73,6 +73,7 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	p.Tables = p.Tables.Only() // as the kernel's
 	if err := check(p.Tables); err != nil {
 		return err
 	}

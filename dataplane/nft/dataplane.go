@@ -72,6 +72,7 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 		return explain(err)
 	}
 	defer func() { _ = s.close() }()
+	p.Tables = p.Tables.Only() // the other stages of host endpoints are not enforced yet
 	old := d.now
 	d.now = nil
 	if old != nil {

@@ -156,7 +156,7 @@ func (g *Gen) Pod(ns, name string) *model.Endpoint {
 func (g *Gen) hostEndpoint(name string) *model.Endpoint {
 	e := &model.Endpoint{
 		ID:   verdict.EndpointID{Kind: verdict.Host, Name: name},
-		Node: g.node(), Labels: g.labels(), Interface: "eth0",
+		Node: g.node(), Labels: g.labels(), Interface: pick(g, []string{"eth0", "*"}),
 		Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 2, name[1]})},
 		Ports: g.namedPorts(),
 	}
@@ -230,6 +230,9 @@ func (g *Gen) Policy(name string) *model.Policy {
 	}
 	p.Applies = [2]bool{g.IntN(4) > 0, g.IntN(4) > 0}
 	p.Rules = [2][]model.Rule{g.service(g.rules(scope), verdict.Ingress), g.service(g.rules(scope), verdict.Egress)}
+	if g.IntN(5) == 0 {
+		p.DoNotTrack, p.PreDNAT, p.ApplyOnForward = g.IntN(4) == 0, g.IntN(4) == 0, g.IntN(4) > 0
+	}
 	p.Invalid = [2]bool{g.IntN(30) == 0, g.IntN(30) == 0}
 	if g.IntN(30) == 0 {
 		p.Selector = nil
