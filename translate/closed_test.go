@@ -79,8 +79,10 @@ func TestUnknownTypeAppliesBothWays(t *testing.T) {
 func TestNotTheNormalStage(t *testing.T) {
 	for _, stage := range []string{"preDNAT: true", "doNotTrack: true", "preDNAT: true, doNotTrack: true"} {
 		s, _ := world(t, cluster, gnp("{applyOnForward: true, "+stage+", ingress: [{action: Allow}]}"))
-		if got := appliesTo(s); len(got) > 0 {
-			t.Errorf("%s: applies to %v", stage, got)
+		for _, e := range s.SortedEndpoints() {
+			if tiers := evaluate.New(s).Effective(e, verdict.Ingress); len(tiers) > 0 {
+				t.Errorf("%s: applies to %s", stage, e.ID)
+			}
 		}
 	}
 	s, _ := world(t, cluster, gnp("{applyOnForward: true, selector: app == 'fe', ingress: [{action: Allow}]}"))
@@ -140,8 +142,11 @@ func closes(t *testing.T, p *model.Policy, problems []model.Problem) {
 			}
 		}
 		switch problem.Path {
-		case "spec.selector", "spec.namespaceSelector", "spec.serviceAccountSelector", "spec.preDNAT", "spec.doNotTrack":
+		case "spec.selector", "spec.namespaceSelector", "spec.serviceAccountSelector":
 			selects = false
+		}
+		if problem.Code == "stages-exclusive" {
+			closed = [2]bool{true, true}
 		}
 		if problem.Code == "" || problem.Message == "" || problem.Object != "GlobalNetworkPolicy//p" {
 			t.Errorf("half a problem: %+v", problem)

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"errors"
+	"slices"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/model"
@@ -52,8 +53,8 @@ func globalNetworkPolicy(p *v3.GlobalNetworkPolicy, r *reporter) model.Object {
 			out.Selector = narrow(out.Selector, account.Prefixed(model.PrefixServiceAcct), model.LabelServiceAccount)
 		}
 	}
-	hostStages(out, s, r)
 	policyRules(out, s.Ingress, s.Egress, scope{}, r)
+	hostStages(out, s, r)
 	return out
 }
 
@@ -63,22 +64,43 @@ func narrow(own, by *selector.Selector, label string) *selector.Selector {
 	return selector.And(own.ReplaceAll(selector.Has(label)), by.ReplaceAll(selector.Has(label)))
 }
 
-// hostStages reports the stages of host endpoints that are not enforced. A
-// policy for another stage than the normal one is not applied at all.
+// hostStages says in which stages of host endpoints a policy holds (semantics.md
+// section 11), and what is wrong with that (section 3). One that asks for two
+// that exclude each other denies in both.
 func hostStages(out *model.Policy, s *v3.GlobalNetworkPolicySpec, r *reporter) {
-	if s.PreDNAT || s.DoNotTrack {
-		field := "spec.preDNAT"
-		if s.DoNotTrack {
-			field = "spec.doNotTrack"
-		}
-		r.add(problemf("not-supported", field, "policies before connection tracking or destination NAT are not enforced by this version").
-			hint("the policy is not applied anywhere; remove it, or write it for the normal stage"))
-		out.Selector = nil
-		return
+	out.DoNotTrack, out.PreDNAT, out.ApplyOnForward = s.DoNotTrack, s.PreDNAT, s.ApplyOnForward
+	early, before := "", len(r.problems)
+	switch {
+	case s.DoNotTrack && s.PreDNAT:
+		r.add(problemf("stages-exclusive", "spec.preDNAT", "preDNAT and doNotTrack cannot both be true").
+			hint("write two policies; until then this one denies in both stages"))
+		out.Invalid = [2]bool{true, true}
+		early = "spec.preDNAT"
+	case s.PreDNAT:
+		early = "spec.preDNAT"
+	case s.DoNotTrack:
+		early = "spec.doNotTrack"
 	}
-	if s.ApplyOnForward {
-		r.add(problemf("not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed by this version").
-			hint("the policy holds for pods and for traffic of the host itself"))
+	if s.PreDNAT && len(s.Egress) > 0 {
+		r.add(problemf("prednat-egress", "spec.egress", "preDNAT policy cannot have any egress rules").
+			hint("remove them: a connection that begins here is never before its translation"))
+	}
+	if s.PreDNAT && slices.Contains(s.Types, v3.PolicyTypeEgress) {
+		r.add(problemf("prednat-egress", "spec.types", "preDNAT policy cannot have 'Egress' type").hint("remove Egress from types"))
+	}
+	if early != "" && !s.ApplyOnForward {
+		r.add(problemf("stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true").
+			hint("write applyOnForward: true, since such policy meets forwarded traffic too"))
+	}
+	if len(r.problems) > before {
+		return // one thing after the other
+	}
+	if early != "" {
+		r.add(problemf("not-supported", early, "policies before connection tracking or destination NAT are not enforced in the kernel by this version").
+			hint("explain knows what they mean; until then they hold nowhere"))
+	} else if s.ApplyOnForward {
+		r.add(problemf("not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed in the kernel by this version").
+			hint("explain knows what it means; the policy holds for pods and for traffic of the host itself"))
 	}
 }
 

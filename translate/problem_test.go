@@ -34,6 +34,8 @@ type problemRow struct {
 func ingress(rule string) string { return gnp("{ingress: [" + rule + "]}") }
 
 const (
+	beforeKernel = "policies before connection tracking or destination NAT are not enforced in the kernel by this version"
+
 	onceUnread = "until then a rule that denies or passes denies everything at its place, and one that accepts is left out"
 
 	denies   = "until then the policy denies everything in this direction; remove the field to go without"
@@ -141,9 +143,14 @@ func problemRows() []problemRow {
 		{"domains", gnp("{egress: [{action: Allow, destination: {domains: [example.com]}}]}"), "not-supported", "spec.egress[0].destination.domains", "domains are not supported by this version", denies, denied},
 		{"a named port of a protocol without", ingress("{action: Allow, protocol: ICMP, destination: {ports: [http]}}"), "port-protocol", in + ".destination.ports[0]", noPorts, "ICMP has no ports", denied},
 		{"a port name", ingress("{action: Allow, protocol: TCP, destination: {ports: ['a b']}}"), "port-invalid", in + ".destination.ports[0]", `port name invalid, must have 1 to 128 of the characters a-z, A-Z, 0-9, '_', '.' and '-': "a b"`, aPort, denied},
-		{"preDNAT", gnp("{preDNAT: true, applyOnForward: true}"), "not-supported", "spec.preDNAT", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
-		{"doNotTrack", gnp("{doNotTrack: true, applyOnForward: true}"), "not-supported", "spec.doNotTrack", "policies before connection tracking or destination NAT are not enforced by this version", "the policy is not applied anywhere; remove it, or write it for the normal stage", nowhere},
-		{"applyOnForward", gnp("{applyOnForward: true}"), "not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed by this version", "the policy holds for pods and for traffic of the host itself", kept},
+		{"two stages that exclude each other", gnp("{preDNAT: true, doNotTrack: true, applyOnForward: true}"), "stages-exclusive", "spec.preDNAT", "preDNAT and doNotTrack cannot both be true", "write two policies; until then this one denies in both stages", denied},
+		{"egress rules before DNAT", gnp("{preDNAT: true, applyOnForward: true, types: [Ingress], egress: [{action: Allow}]}"), "prednat-egress", "spec.egress", "preDNAT policy cannot have any egress rules", "remove them: a connection that begins here is never before its translation", kept},
+		{"type Egress before DNAT", gnp("{preDNAT: true, applyOnForward: true, types: [Ingress, Egress]}"), "prednat-egress", "spec.types", "preDNAT policy cannot have 'Egress' type", "remove Egress from types", kept},
+		{"preDNAT without forward", gnp("{preDNAT: true}"), "stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true", "write applyOnForward: true, since such policy meets forwarded traffic too", kept},
+		{"doNotTrack without forward", gnp("{doNotTrack: true}"), "stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true", "write applyOnForward: true, since such policy meets forwarded traffic too", kept},
+		{"preDNAT", gnp("{preDNAT: true, applyOnForward: true}"), "not-supported", "spec.preDNAT", beforeKernel, "explain knows what they mean; until then they hold nowhere", kept},
+		{"doNotTrack", gnp("{doNotTrack: true, applyOnForward: true}"), "not-supported", "spec.doNotTrack", beforeKernel, "explain knows what they mean; until then they hold nowhere", kept},
+		{"applyOnForward", gnp("{applyOnForward: true}"), "not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed in the kernel by this version", "explain knows what it means; the policy holds for pods and for traffic of the host itself", kept},
 		{"a profile's rule", manifest("Profile", "", "prof", "{ingress: [{action: Reject}]}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
 	}
 }
@@ -250,10 +257,11 @@ func TestAllProblems(t *testing.T) {
 		places = append(places, p.Code+" "+p.Path)
 	}
 	want := []string{
-		"types-repeated spec.types", "selector-syntax spec.selector", "not-supported spec.applyOnForward",
+		"types-repeated spec.types", "selector-syntax spec.selector",
 		"action-invalid spec.ingress[0].action", "protocol-invalid spec.ingress[0].protocol",
 		"net-syntax spec.ingress[0].source.nets[0]", "net-syntax spec.ingress[0].source.nets[1]", "selector-syntax spec.ingress[0].source.selector",
 		"not-supported spec.egress[0].destination.domains", "net-syntax spec.egress[0].destination.nets[0]",
+		"not-supported spec.applyOnForward",
 	}
 	if diff := cmp.Diff(want, places); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
