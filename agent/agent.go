@@ -14,7 +14,7 @@ import (
 	"github.com/tierwall/tierwall/compile"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/model"
-	"github.com/tierwall/tierwall/translate"
+	"github.com/tierwall/tierwall/verdict"
 )
 
 // Options say for which node an agent works and with what.
@@ -28,6 +28,9 @@ type Options struct {
 	// StatusSocket is the path of a unix socket on which the agent tells what
 	// it enforces; empty for none.
 	StatusSocket string
+	// HealthListen is the address of /livez, /readyz and /metrics, as host:port;
+	// empty for none.
+	HealthListen string
 	// Log takes what the agent has to say.
 	Log *slog.Logger
 }
@@ -37,15 +40,15 @@ type agent struct {
 	Options
 	compiler *compile.Compiler
 	// near is the part of the world that the agent itself needs: nodes, policy,
-	// and the endpoints of its own node. unchecked says that it changed since
-	// it was looked through for problems.
-	near      *model.State
-	unchecked bool
-	// waiting are the kinds that have not been listed yet.
+	// and the endpoints of its own node.
+	near   *model.State
+	places *places
+	// waiting are the kinds that have not been listed yet; held is what was
+	// listed meanwhile, so that the first tables are made in one go.
 	waiting map[string]bool
-	// problems are what was last reported, by object.
-	problems map[string]bool
-	// versions are the resource versions of all objects that were taken in.
+	held    []model.Change
+	// versions are the resource versions of all objects that were taken in; nil
+	// if nobody can ask for them.
 	versions map[model.Key]string
 	// asking wait to be told what is enforced.
 	asking []chan<- Applied
@@ -53,11 +56,21 @@ type agent struct {
 	dirty   bool
 	began   time.Time
 	applied int
+	watcher *watcher
+	metrics *metrics
+	health  *health
 }
 
-// retryAfter is how long the agent waits before it tries a failed change of
-// the kernel again.
-const retryAfter = 500 * time.Millisecond
+const (
+	// retryAfter is how long the agent waits before it tries a failed change of
+	// the kernel again.
+	retryAfter = 500 * time.Millisecond
+	// lookAfter is how long after a change the agent looks for problems
+	// between objects: off the way of changes, which may come by the hundred.
+	lookAfter = time.Second
+	// lookAround is how often it looks at what takes time to be wrong.
+	lookAround = 10 * time.Second
+)
 
 // Run enforces until the context ends; what is enforced then stays. It returns
 // an error at once if the kernel or the API can never be reached as asked, and
@@ -67,59 +80,69 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	a := &agent{
-		Options:  o,
-		compiler: compile.New(compile.Options{Node: o.Node}),
-		near:     model.NewState(),
-		waiting:  map[string]bool{},
-		problems: map[string]bool{},
-		versions: map[model.Key]string{},
-		dirty:    true,
-		began:    time.Now(),
-	}
+	a := newAgent(o)
 	for _, s := range all {
 		a.waiting[fmt.Sprintf("%T", s.object)] = true
 	}
-	hostChanged := make(chan struct{}, 1)
-	if err := watchHost(ctx, hostChanged); err != nil {
-		return err
-	}
 	questions := make(chan chan<- Applied)
 	if o.StatusSocket != "" {
+		a.versions = map[model.Key]string{}
 		if err := serveStatus(ctx, o.StatusSocket, questions); err != nil {
 			return err
 		}
 	}
+	if o.HealthListen != "" {
+		if err := a.health.serve(ctx, o.HealthListen, a.metrics); err != nil {
+			return err
+		}
+	}
+	watch := &hostWatch{events: make(chan hostEvent, 256), log: o.Log, buffer: receiveBuffer}
+	go watch.run(ctx)
 	updates := make(chan update, 1024)
-	watch(ctx, all, updates, o.Log)
-	return a.loop(ctx, updates, hostChanged, questions)
+	watchAPI(ctx, all, updates, o.Log)
+	return a.loop(ctx, updates, watch.events, questions)
 }
 
-func (a *agent) loop(ctx context.Context, updates <-chan update, hostChanged <-chan struct{}, questions <-chan chan<- Applied) error {
-	slow := time.NewTicker(10 * time.Second)
-	defer slow.Stop()
+func newAgent(o Options) *agent {
+	a := &agent{
+		Options:  o,
+		compiler: compile.New(compile.Options{Node: o.Node}),
+		near:     model.NewState(),
+		places:   newPlaces(o.Node),
+		waiting:  map[string]bool{"the node's interfaces": true},
+		dirty:    true,
+		began:    time.Now(),
+		watcher:  newWatcher(o.Log),
+		metrics:  newMetrics(),
+		health:   newHealth(),
+	}
+	return a
+}
+
+func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hostEvent, questions <-chan chan<- Applied) error {
+	around := time.NewTicker(lookAround)
+	defer around.Stop()
 	retry := time.NewTimer(0)
 	defer retry.Stop()
+	look := time.NewTimer(lookAfter)
+	defer look.Stop()
 	for {
+		a.health.beat()
 		select {
 		case <-ctx.Done():
 			return nil
 		case u := <-updates:
 			a.take(append([]update{u}, drain(updates)...))
-		case <-hostChanged:
-			a.dirty = true
+			look.Reset(lookAfter)
+		case e := <-host:
+			a.takeHost(append([]hostEvent{e}, drain(host)...))
 		case q := <-questions:
 			a.asking = append(a.asking, q)
 		case <-retry.C:
-		case <-slow.C:
-			if len(a.waiting) > 0 {
-				a.Log.Warn("still waiting for the API: nothing is changed in the kernel until then",
-					"kinds", slices.Sorted(maps.Keys(a.waiting)), "for", time.Since(a.began).Round(time.Second).String())
-			}
-		}
-		if !a.dirty {
-			a.answer()
-			continue
+		case <-look.C:
+			a.look()
+		case <-around.C:
+			a.lookAround()
 		}
 		if len(a.waiting) > 0 {
 			continue
@@ -132,17 +155,16 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, hostChanged <-c
 			retry.Reset(retryAfter)
 			continue
 		}
-		a.dirty = false
 		a.answer()
 	}
 }
 
 // drain takes what is there without waiting.
-func drain(updates <-chan update) []update {
-	var all []update
+func drain[T any](from <-chan T) []T {
+	var all []T
 	for {
 		select {
-		case u := <-updates:
+		case u := <-from:
 			all = append(all, u)
 		default:
 			return all
@@ -155,12 +177,7 @@ func (a *agent) take(all []update) {
 	var changes []model.Change
 	for _, u := range all {
 		changes = append(changes, u.changes...)
-		for key, version := range u.versions {
-			a.versions[key] = version
-			if version == "" {
-				delete(a.versions, key)
-			}
-		}
+		a.note(u.versions)
 		for _, p := range u.problems {
 			a.Log.Warn("problem", "code", p.Code, "object", p.Object, "path", p.Path, "message", p.Message, "hint", p.Hint)
 		}
@@ -168,70 +185,105 @@ func (a *agent) take(all []update) {
 			delete(a.waiting, u.listed)
 		}
 	}
-	a.compiler.Apply(changes...)
 	for _, c := range changes {
 		a.keep(c)
 	}
 	a.dirty = true
+	if len(a.waiting) > 0 {
+		a.held = append(a.held, changes...)
+		return
+	}
+	a.compiler.Apply(append(a.held, changes...)...)
+	a.held = nil
+}
+
+// note keeps the versions of what was taken in, for those who may ask.
+func (a *agent) note(versions map[model.Key]string) {
+	if a.versions == nil {
+		return
+	}
+	for key, version := range versions {
+		a.versions[key] = version
+		if version == "" {
+			delete(a.versions, key)
+		}
+	}
+}
+
+// takeHost notes what the kernel reported.
+func (a *agent) takeHost(all []hostEvent) {
+	for _, e := range all {
+		a.places.take(e)
+		if e.all != nil {
+			delete(a.waiting, "the node's interfaces")
+		}
+		if e.lost {
+			a.metrics.hostResyncs.Inc()
+		}
+	}
+	if len(a.waiting) == 0 && a.held != nil {
+		a.compiler.Apply(a.held...)
+		a.held = nil
+	}
 }
 
 // keep takes a change over if it is about what the agent itself needs.
 func (a *agent) keep(c model.Change) {
 	switch c.Key.Kind {
 	case model.KindNode:
-	case model.KindPod, model.KindHostEndpoint:
-		if e, _ := c.Object.(*model.Endpoint); e != nil && e.Node != a.Node {
-			c.Object = nil // it may have been here before
+		if c.Key.Name != a.Node {
+			return
 		}
-		a.unchecked = true
+	case model.KindPod, model.KindHostEndpoint:
+		e, _ := c.Object.(*model.Endpoint)
+		if e != nil && e.Node != a.Node {
+			c.Object, e = nil, nil // it may have been here before
+		}
+		a.places.put(endpointID(c.Key), e)
 	case model.KindTier, model.KindPolicy, model.KindProfile:
-		a.unchecked = true
 	default:
 		return
 	}
 	a.near.Apply(c)
+	a.watcher.unchecked = true
 }
 
-// apply makes the kernel do what the compiler says.
+func endpointID(k model.Key) verdict.EndpointID {
+	if k.Kind == model.KindHostEndpoint {
+		return verdict.EndpointID{Kind: verdict.Host, Name: k.Name}
+	}
+	return verdict.EndpointID{Kind: verdict.Pod, Namespace: k.Namespace, Name: k.Name}
+}
+
+// apply makes the kernel do what the compiler says, if it does not yet.
 func (a *agent) apply(ctx context.Context) error {
+	moved := a.places.settle()
+	a.dirty = a.dirty || len(moved) > 0
+	if !a.dirty {
+		return nil
+	}
 	began := time.Now()
-	h, err := readHost()
-	if err != nil {
-		return err
-	}
-	p := dataplane.Program{
-		Tables:     a.compiler.Tables(),
-		Interfaces: h.interfaces(a.near, a.Node),
-	}
+	p := dataplane.Program{Tables: a.compiler.Tables(), Interfaces: a.places.all()}
 	if n := a.near.Nodes[a.Node]; n != nil {
 		p.PodNets = n.PodNets
 	}
-	if err := a.Dataplane.Apply(ctx, p); err != nil {
+	err := a.Dataplane.Apply(ctx, p)
+	a.metrics.applied(time.Since(began), err)
+	if err != nil {
 		return err
 	}
 	a.applied++
+	a.dirty = false
+	a.health.ready()
 	a.report(p, began)
 	return nil
 }
 
-// check returns the problems between objects, if there can be new ones.
-func (a *agent) check() []model.Problem {
-	if !a.unchecked {
-		return nil
-	}
-	a.unchecked = false
-	return translate.Check(a.near)
-}
-
-// report says what is enforced now: the first time in full, then in a line for
-// those who want it.
+// report says what is enforced now: the first time to all, then to those who
+// want it.
 func (a *agent) report(p dataplane.Program, began time.Time) {
-	for _, problem := range a.check() {
-		if line := problem.String(); !a.problems[line] {
-			a.problems[line] = true
-			a.Log.Warn("problem", "code", problem.Code, "object", problem.Object, "message", problem.Message, "hint", problem.Hint)
-		}
-	}
+	a.metrics.endpoints.Set(float64(len(p.Tables.Endpoints)))
+	a.metrics.interfaces.Set(float64(len(p.Interfaces)))
 	level := slog.LevelDebug
 	if a.applied == 1 {
 		level = slog.LevelInfo
@@ -239,4 +291,21 @@ func (a *agent) report(p dataplane.Program, began time.Time) {
 	a.Log.Log(context.Background(), level, "enforcing", "endpoints", len(p.Tables.Endpoints), "interfaces", len(p.Interfaces),
 		"sets", len(p.Tables.Sets), "rows", len(p.Tables.Rows), "addresses", len(p.Tables.Hosts)+len(p.Tables.Nets),
 		"took", time.Since(began).Round(time.Microsecond).String())
+}
+
+// look finds problems between objects.
+func (a *agent) look() {
+	if len(a.waiting) == 0 {
+		a.metrics.problems.Set(float64(a.watcher.check(a.near)))
+	}
+}
+
+// lookAround finds what has been amiss for a while.
+func (a *agent) lookAround() {
+	if len(a.waiting) > 0 {
+		a.Log.Warn("still waiting for the API: nothing is changed in the kernel until then",
+			"kinds", slices.Sorted(maps.Keys(a.waiting)), "for", time.Since(a.began).Round(time.Second).String())
+		return
+	}
+	a.metrics.unplaced.Set(float64(a.watcher.unplaced(a.places)))
 }

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tierwall/tierwall/model"
-	"github.com/tierwall/tierwall/verdict"
 )
 
 func namespace(name, version string) *corev1.Namespace {
@@ -59,42 +58,6 @@ func TestSink(t *testing.T) {
 }
 
 func key(name string) model.Key { return model.Key{Kind: model.KindNamespace, Name: name} }
-
-// TestInterfaces: pods are where their addresses are routed to; of the rest,
-// host endpoints govern by name, by address, and by "*", the lowest name first.
-func TestInterfaces(t *testing.T) {
-	a := netip.MustParseAddr
-	h := &host{
-		routes: map[netip.Addr]string{a("10.1.0.2"): "tw1", a("fd00::2"): "tw1", a("10.1.0.3"): "tw2"},
-		links: []link{{"eth0", []netip.Addr{a("192.0.2.1")}}, {"eth1", []netip.Addr{a("192.0.2.2")}},
-			{"eth2", nil}, {"tw1", nil}, {"tw2", nil}},
-	}
-	s := model.NewState()
-	put := func(kind verdict.EndpointKind, name, node, iface string, addrs ...netip.Addr) {
-		e := &model.Endpoint{ID: verdict.EndpointID{Kind: kind, Name: name}, Node: node, Interface: iface, Addrs: addrs}
-		if kind == verdict.Pod {
-			e.ID.Namespace = "x"
-		}
-		s.Apply(model.Put(e))
-	}
-	put(verdict.Pod, "here", "n1", "", a("10.1.0.2"), a("fd00::2"))
-	put(verdict.Pod, "elsewhere", "n2", "", a("10.1.0.3"))
-	put(verdict.Pod, "not-yet", "n1", "", a("10.1.0.9"))
-	put(verdict.Host, "named-b", "n1", "eth0")
-	put(verdict.Host, "named-a", "n1", "eth0")
-	put(verdict.Host, "by-address", "n1", "", a("192.0.2.2"))
-	put(verdict.Host, "star", "n1", "*", a("192.0.2.1"))
-	put(verdict.Host, "other-node", "n2", "eth2")
-	want := map[verdict.EndpointID][]string{
-		{Kind: verdict.Pod, Namespace: "x", Name: "here"}: {"tw1"},
-		{Kind: verdict.Host, Name: "named-a"}:             {"eth0"},
-		{Kind: verdict.Host, Name: "by-address"}:          {"eth1"},
-		{Kind: verdict.Host, Name: "star"}:                {"eth2", "tw2"},
-	}
-	if diff := cmp.Diff(want, h.interfaces(s, "n1")); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-}
 
 // TestStatus: the answer waits until what was taken in is in the kernel.
 func TestStatus(t *testing.T) {

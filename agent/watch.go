@@ -48,7 +48,10 @@ type source struct {
 
 // sources returns every kind that policy depends on.
 func sources(config *rest.Config) ([]source, error) {
-	core, err := kubernetes.NewForConfig(config)
+	fast := rest.CopyConfig(config)
+	fast.ContentType = runtime.ContentTypeProtobuf // a fraction of the work and the memory of JSON
+	fast.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	core, err := kubernetes.NewForConfig(fast)
 	if err != nil {
 		return nil, fmt.Errorf("client for the API server: %w", err)
 	}
@@ -98,8 +101,8 @@ func policyClient(config *rest.Config, group schema.GroupVersion, install func(*
 	return client, nil
 }
 
-// watch follows all sources until the context ends and sends what they say.
-func watch(ctx context.Context, all []source, updates chan<- update, log *slog.Logger) {
+// watchAPI follows all sources until the context ends and sends what they say.
+func watchAPI(ctx context.Context, all []source, updates chan<- update, log *slog.Logger) {
 	for _, s := range all {
 		sink := &sink{ctx: ctx, updates: updates, known: map[model.Key]bool{}, name: fmt.Sprintf("%T", s.object)}
 		lw := cache.NewListWatchFromClient(s.client, s.name, "", fields.Everything())
@@ -146,6 +149,31 @@ func (s *sink) send(u update) {
 	}
 }
 
+// taken is what is kept of an API object: what it means for policy, without the
+// managed fields, specs and statuses that make up most of it.
+type taken struct {
+	metav1.ObjectMeta // namespace, name and resource version only
+	key               model.Key
+	object            model.Object
+	problems          []model.Problem
+}
+
+// takeIn translates an object of a kind that is read, and drops the rest of it.
+func takeIn(o any) (any, error) {
+	m, ok := o.(metav1.Object)
+	key, read := translate.Key(o)
+	if !ok || !read {
+		return o, nil
+	}
+	t := &taken{ObjectMeta: metav1.ObjectMeta{Namespace: m.GetNamespace(), Name: m.GetName(), ResourceVersion: m.GetResourceVersion()}, key: key}
+	t.object, t.problems = translate.Object(o)
+	return t, nil
+}
+
+// Transformer implements cache.TransformingStore: a list comes in one object
+// after the other, and none is kept whole.
+func (s *sink) Transformer() cache.TransformFunc { return takeIn }
+
 // Add implements cache.ReflectorStore.
 func (s *sink) Add(o any) error { return s.Update(o) }
 
@@ -191,19 +219,21 @@ func (s *sink) Replace(list []any, _ string) error {
 func (s *sink) Resync() error { return nil }
 
 func (s *sink) put(u *update, o any) {
-	key, ok := translate.Key(o)
+	t, ok := o.(*taken)
 	if !ok {
-		return
+		o, _ = takeIn(o)
+		if t, ok = o.(*taken); !ok {
+			return
+		}
 	}
-	s.known[key] = true
-	u.versions[key] = o.(metav1.Object).GetResourceVersion()
-	object, problems := translate.Object(o)
-	u.problems = append(u.problems, problems...)
-	u.changes = append(u.changes, model.Change{Key: key, Object: object})
+	s.known[t.key] = true
+	u.versions[t.key] = t.ResourceVersion
+	u.problems = append(u.problems, t.problems...)
+	u.changes = append(u.changes, model.Change{Key: t.key, Object: t.object})
 }
 
 func (s *sink) drop(u *update, key model.Key) {
 	delete(s.known, key)
 	u.versions[key] = ""
-	u.changes = append(u.changes, model.Delete(key))
+	u.changes = append(u.changes, model.Change{Key: key})
 }

@@ -55,6 +55,7 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.Node, "node", os.Getenv("NODE_NAME"), "name of this node in the API (default: $NODE_NAME)")
 	f.StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "way to the API server; none means the pod's service account")
 	f.StringVar(&o.StatusSocket, "status-socket", "", "path of a unix socket on which to tell what is enforced")
+	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
 	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")

@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// health is what probes ask for.
+type health struct {
+	lastBeat atomic.Int64 // in Unix nanoseconds
+	enforces atomic.Bool
+}
+
+// stuckAfter is how long the loop may be away. It comes round every lookAround;
+// the rest is for a large change on a slow machine.
+const stuckAfter = 2 * time.Minute
+
+func newHealth() *health {
+	h := &health{}
+	h.beat()
+	return h
+}
+
+// beat says that the loop came round.
+func (h *health) beat() { h.lastBeat.Store(time.Now().UnixNano()) }
+
+// ready says that the node's policy is in the kernel.
+func (h *health) ready() { h.enforces.Store(true) }
+
+// serve answers /livez, /readyz and /metrics until the context ends.
+func (h *health) serve(ctx context.Context, address string, m *metrics) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	server := &http.Server{Handler: h.handler(m), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(l) }()
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	return nil
+}
+
+func (h *health) handler(m *metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		if away := time.Since(time.Unix(0, h.lastBeat.Load())); away > stuckAfter {
+			http.Error(w, fmt.Sprintf("the agent has been stuck for %s", away.Round(time.Second)), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !h.enforces.Load() {
+			http.Error(w, "the node's policy is not in the kernel yet", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	return mux
+}

@@ -1,0 +1,65 @@
+package agent
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMetricsDocumented: docs/metrics.md lists just the metrics that there are.
+func TestMetricsDocumented(t *testing.T) {
+	m := newMetrics()
+	families, err := m.registry.Gather()
+	must(t, err)
+	var have []string
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "tierwall_") {
+			have = append(have, f.GetName())
+		}
+	}
+	text, err := os.ReadFile("../docs/metrics.md")
+	must(t, err)
+	var told []string
+	for _, match := range regexp.MustCompile("(?m)^\\| `(tierwall_[a-z_]+)").FindAllStringSubmatch(string(text), -1) {
+		told = append(told, match[1])
+	}
+	slices.Sort(told)
+	if !slices.Equal(have, told) {
+		t.Errorf("there are %v\nand docs/metrics.md lists %v", have, told)
+	}
+}
+
+// TestProbes: alive as long as the loop comes round, ready once policy is in
+// the kernel.
+func TestProbes(t *testing.T) {
+	h := newHealth()
+	server := httptest.NewServer(h.handler(newMetrics()))
+	defer server.Close()
+	status := func(path string) int {
+		resp, err := http.Get(server.URL + path)
+		must(t, err)
+		must(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	want := func(what string, live, ready int) {
+		t.Helper()
+		if l, r := status("/livez"), status("/readyz"); l != live || r != ready {
+			t.Errorf("%s: livez %d, readyz %d; want %d and %d", what, l, r, live, ready)
+		}
+	}
+	want("at first", 200, 503)
+	h.ready()
+	want("enforcing", 200, 200)
+	h.lastBeat.Store(time.Now().Add(-stuckAfter - time.Second).UnixNano())
+	want("stuck", 503, 200)
+	h.beat()
+	want("round again", 200, 200)
+	if status("/metrics") != 200 {
+		t.Error("no metrics")
+	}
+}

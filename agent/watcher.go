@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/translate"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// watcher looks for what is wrong between objects, and between them and the
+// node. It says each thing once, as long as it lasts.
+type watcher struct {
+	log *slog.Logger
+	// unchecked says that objects changed since they were last looked through.
+	unchecked bool
+	// problems are what is wrong between objects now, each in a line.
+	problems map[string]bool
+	// lost are the pods without an interface, true if that was said.
+	lost map[verdict.EndpointID]bool
+	// bridges are the bridges with pods on them that were looked at.
+	bridges map[string]bool
+	// sysctl reads a setting of the kernel.
+	sysctl func(path string) string
+}
+
+func newWatcher(log *slog.Logger) *watcher {
+	return &watcher{log: log, problems: map[string]bool{}, lost: map[verdict.EndpointID]bool{}, bridges: map[string]bool{}, sysctl: readSysctl}
+}
+
+func readSysctl(path string) string {
+	b, err := os.ReadFile("/proc/sys/" + path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// check looks through the objects if any has changed, and returns how many
+// problems there are between them.
+func (w *watcher) check(s *model.State) int {
+	if !w.unchecked {
+		return len(w.problems)
+	}
+	w.unchecked = false
+	now := map[string]bool{}
+	for _, p := range translate.Check(s) {
+		line := p.String()
+		now[line] = true
+		if !w.problems[line] {
+			w.log.Warn("problem", "code", p.Code, "object", p.Object, "message", p.Message, "hint", p.Hint)
+		}
+	}
+	w.problems = now
+	return len(now)
+}
+
+// unplaced speaks of the pods that have had no interface since it was last
+// asked, and returns how many there are now. Nothing is enforced for them: as
+// long as their addresses lie in the node's pod networks they are closed.
+func (w *watcher) unplaced(p *places) int {
+	now := map[verdict.EndpointID]bool{}
+	for _, id := range p.unplaced() {
+		said, before := w.lost[id]
+		if before && !said {
+			w.log.Warn("no interface of this node leads to a pod: there is neither a route to its address nor a bridge in whose network it lies. "+
+				"It gets no traffic if its address is in the node's podCIDRs, and is not policed if not", "pod", id.String())
+			said = true
+		}
+		now[id] = said
+	}
+	w.lost = now
+	w.bridged(p)
+	return len(now)
+}
+
+// bridged warns where pods share a bridge that keeps their packets to each
+// other from the hooks at which policy is enforced.
+func (w *watcher) bridged(p *places) {
+	for name := range p.podsOn {
+		if w.bridges[name] || !p.host.onBridge(name) {
+			continue
+		}
+		w.bridges[name] = true
+		for _, path := range []string{"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"} {
+			if w.sysctl(path) != "1" {
+				w.log.Error("pods of this node share a bridge, and the kernel does not show what they send each other: policy is NOT enforced between pods of this node. "+
+					"Load the module br_netfilter and set the sysctl to 1", "bridge", name, "sysctl", strings.ReplaceAll(path, "/", "."))
+			}
+		}
+	}
+}
