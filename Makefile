@@ -56,11 +56,11 @@ lint: ## static checks
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these" >&2; exit 1; }
 	CGO_ENABLED=0 $(GO) run $(LINTER) run ./...
 
-generate: ## deep copies and CRDs from the Go types
+generate: ## deep copies and CRDs from the Go types, the API of the Manager from its document
 	tools/generate.sh
 
 verify: generate ## fail if what is generated is not current, or a go.mod is not tidy
 	$(GO) mod tidy -diff
-	git diff --exit-code -- api
+	git diff --exit-code -- api server/manager
 
 FORCE:

@@ -29,3 +29,7 @@ mkdir -p api/crds/upstream
 	echo "# From sigs.k8s.io/network-policy-api $(go list -m -f '{{.Version}}' sigs.k8s.io/network-policy-api), config/crd/experimental."
 	cat "$upstream/config/crd/experimental/policy.networking.k8s.io_clusternetworkpolicies.yaml"
 } >api/crds/upstream/policy.networking.k8s.io_clusternetworkpolicies.yaml
+
+# The Manager's API: types and routes from its document.
+oapi=$(cd "$root/tools" && go tool -n oapi-codegen)
+(cd server/manager && "$oapi" -config oapi.yaml openapi.yaml)
