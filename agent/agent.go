@@ -263,7 +263,7 @@ func (a *agent) apply(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	p := dataplane.Program{Tables: a.compiler.Tables(), Interfaces: a.places.all()}
+	p := dataplane.Program{Tables: a.compiler.Tables(), Interfaces: a.places.all(), Settings: settings(a.compiler.SettingsOf(a.Node))}
 	if n := a.near.Nodes[a.Node]; n != nil {
 		p.PodNets = n.PodNets
 	}
@@ -277,6 +277,14 @@ func (a *agent) apply(ctx context.Context) error {
 	a.health.ready()
 	a.report(p, began)
 	return nil
+}
+
+// settings is what of the settings is not in the tables.
+func settings(s model.Settings) dataplane.Settings {
+	return dataplane.Settings{
+		PodToHost: s.PodToHost, Reject: s.Reject,
+		LogPrefix: s.Log.Prefix, LogRate: s.Log.Rate, LogPer: s.Log.Per, LogBurst: s.Log.Burst,
+	}
 }
 
 // report says what is enforced now: the first time to all, then to those who

@@ -78,6 +78,7 @@ func sources(config *rest.Config) ([]source, error) {
 		{name: "globalnetworksets", client: policies, object: &v3.GlobalNetworkSet{}},
 		{name: "hostendpoints", client: policies, object: &v3.HostEndpoint{}},
 		{name: "profiles", client: policies, object: &v3.Profile{}},
+		{name: "felixconfigurations", client: policies, object: &v3.FelixConfiguration{}},
 		{name: "clusternetworkpolicies", client: cluster, object: &policyv1alpha2.ClusterNetworkPolicy{}, optional: true},
 	}, nil
 }

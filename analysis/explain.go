@@ -177,6 +177,9 @@ func (s *Side) Because() string {
 	case verdict.ByFailsafe:
 		return "a failsafe port, which no policy can close"
 	case verdict.ByHostDefault:
+		if s.Endpoint == "" && s.Trace.Verdict == verdict.Deny {
+			return "the setting defaultEndpointToHostAction, which keeps pods from their own node"
+		}
 		if s.Endpoint == "" {
 			return "no host endpoint polices this"
 		}

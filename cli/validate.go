@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func validateCommand() *cobra.Command {
 		Long: "Lists every problem of the objects: what is misspelt, what cannot be read, what does not\n" +
 			"exist, what this version does not support. One line is file:line:column, the object, the\n" +
 			"field, what is wrong, and what to do about it.\n\n" +
-			"The exit code is 0 if there is no problem, 1 if there are some, 2 for an error.",
+			"The exit code is 0 if there is no problem or only warnings, 1 if there are some, 2 for an error.",
 		Example: "  tierwall validate -f policies/\n  kubectl get networkpolicies.p -A -o yaml | tierwall validate -f -",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,7 +36,7 @@ func validateCommand() *cobra.Command {
 			if err := showProblems(cmd, &out, problems); err != nil {
 				return err
 			}
-			if len(problems) > 0 {
+			if slices.ContainsFunc(problems, func(p model.Problem) bool { return !p.Warning }) {
 				return no
 			}
 			return nil
@@ -63,7 +64,9 @@ func showProblems(cmd *cobra.Command, out *output, problems []model.Problem) err
 	for _, p := range problems {
 		line := p.String()
 		if place, rest, ok := strings.Cut(line, ": "); ok && p.File != "" {
-			line = c.bold(place) + ": " + rest
+			line = c.bold(place) + ": " + warned(p) + rest
+		} else {
+			line = warned(p) + line
 		}
 		fmt.Fprintln(w, line)
 		objects[p.File+p.Object] = true
@@ -74,6 +77,14 @@ func showProblems(cmd *cobra.Command, out *output, problems []model.Problem) err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s in %s\n", count(len(problems), "problem"), count(len(objects), "object"))
 	return nil
+}
+
+// warned is what stands before a warning.
+func warned(p model.Problem) string {
+	if p.Warning {
+		return "warning: "
+	}
+	return ""
 }
 
 // count writes a number with its noun.

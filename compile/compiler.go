@@ -2,7 +2,6 @@ package compile
 
 import (
 	"net/netip"
-	"reflect"
 
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/table"
@@ -20,9 +19,7 @@ type Options struct {
 // not safe for concurrent use; the tables that it hands out are.
 type Compiler struct {
 	options  Options
-	settings model.Settings
-	// settingsNumber is another one for each settings.
-	settingsNumber uint64
+	settings settings
 
 	// the world
 	pairs         *pairs
@@ -45,7 +42,6 @@ type Compiler struct {
 	byLabels    *index[*condition]
 	bySelector  *index[*policy]
 	space       *space
-	failsafes   [2]*ruleset
 	locals      map[verdict.EndpointID]*local
 	localGroups map[*group]struct{}
 	watching    map[*local]struct{}
@@ -89,7 +85,7 @@ type Compiler struct {
 // New returns a compiler for an empty state.
 func New(o Options) *Compiler {
 	c := &Compiler{
-		options: o, settings: model.DefaultSettings(),
+		options: o, settings: newSettings(),
 		pairs: newPairs(), parents: map[parentKey]*parent{}, groups: map[string]*group{},
 		byID: byName{}, byAddr: newByAddress(), shared: map[netip.Addr][]int32{},
 		lists: map[model.Key]*group{}, slices: map[model.Key]*slice{}, services: map[model.ServiceRef]map[*slice]struct{}{},
@@ -112,7 +108,7 @@ func New(o Options) *Compiler {
 // Compile returns the tables of a state, once.
 func Compile(s *model.State, o Options) *table.Tables {
 	c := New(o)
-	c.settings = s.Settings
+	c.settings.base = s.Settings
 	for _, all := range s.Objects() {
 		c.put(model.Put(all))
 	}
@@ -125,33 +121,6 @@ func Compile(s *model.State, o Options) *table.Tables {
 func (c *Compiler) Apply(changes ...model.Change) *table.Delta {
 	for _, ch := range changes {
 		c.put(ch)
-	}
-	return c.settle()
-}
-
-// Settings replaces the settings and returns what that changes.
-func (c *Compiler) Settings(s model.Settings) *table.Delta {
-	if reflect.DeepEqual(c.settings, s) {
-		return &table.Delta{}
-	}
-	if c.settings.HTTPAsL4 != s.HTTPAsL4 {
-		for _, p := range c.policies {
-			c.lastNumber++
-			p.number, p.rules = c.lastNumber, [2]*ruleset{}
-		}
-		for _, p := range c.profiles {
-			c.lastNumber++
-			p.number, p.rules = c.lastNumber, [2]*ruleset{}
-		}
-	}
-	c.settings = s
-	c.lastNumber++
-	c.settingsNumber = c.lastNumber
-	c.failsafes = [2]*ruleset{}
-	for g := range c.localGroups {
-		for _, l := range g.local.entries {
-			c.dirtyLocals[l.key] = struct{}{}
-		}
 	}
 	return c.settle()
 }

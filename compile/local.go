@@ -12,6 +12,7 @@ import (
 // local is an endpoint that is compiled for.
 type local struct {
 	id       verdict.EndpointID
+	node     string
 	iface    string
 	addrs    []netip.Addr // sorted, each once
 	profiles []string
@@ -40,14 +41,14 @@ func (c *Compiler) putLocal(i int32, o *model.Endpoint) {
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	addrs = slices.Compact(addrs)
 	l := e.local
-	if l != nil && l.group == e.group && l.iface == o.Interface && slices.Equal(l.addrs, addrs) && slices.Equal(l.profiles, o.Profiles) {
+	if l != nil && l.group == e.group && l.iface == o.Interface && l.node == o.Node && slices.Equal(l.addrs, addrs) && slices.Equal(l.profiles, o.Profiles) {
 		return
 	}
 	if l == nil {
 		l = &local{id: o.ID}
 		e.local, c.locals[l.id] = l, l
 	}
-	l.iface, l.addrs, l.profiles, l.group = o.Interface, addrs, slices.Clone(o.Profiles), e.group
+	l.iface, l.node, l.addrs, l.profiles, l.group = o.Interface, o.Node, addrs, slices.Clone(o.Profiles), e.group
 	if e.group.local.len() == 0 {
 		c.localGroups[e.group] = struct{}{}
 		c.dirtyGroups[e.group] = struct{}{}

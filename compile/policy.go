@@ -247,7 +247,7 @@ func (c *Compiler) ready(rules []model.Rule, invalid bool, step verdict.Step, re
 	}
 	for i := range rules {
 		r := &rules[i]
-		if invalid || r.HTTP && !c.settings.HTTPAsL4 {
+		if invalid || r.HTTP && !c.settings.base.HTTPAsL4 {
 			continue
 		}
 		step.Rule, step.Action = r.Index, r.Action

@@ -96,8 +96,8 @@ func (c *Compiler) programOf(l *local, stage verdict.Stage, d verdict.Direction,
 	*m = maker{c: c, local: l, stage: stage, direction: d, addr: addr, key: m.key[:0], parts: m.parts[:0], tiers: m.tiers[:0], applied: m.applied[:0]}
 	m.key = append(m.key, byte(l.id.Kind), byte(stage), byte(d))
 	if l.id.Kind == verdict.Host && stage.HasFailsafe() {
-		m.note('f', c.settingsNumber)
-		m.part(c.failsafe(d), -1, false)
+		m.note('f', c.settingsFor(l.node).number)
+		m.part(c.failsafe(l.node, d), -1, false)
 	}
 	for _, p := range l.group.applied {
 		if p.object.Applies[d] && p.object.In(stage) {
@@ -259,31 +259,6 @@ func (c *Compiler) release(p *program) {
 	if p.refs--; p.refs == 0 {
 		c.idlePrograms = append(c.idlePrograms, p)
 	}
-}
-
-// failsafe makes rules of the failsafe ports, once for each settings.
-func (c *Compiler) failsafe(d verdict.Direction) *ruleset {
-	if rs := c.failsafes[d]; rs != nil {
-		return rs
-	}
-	ports := c.settings.FailsafeIn
-	if d == verdict.Egress {
-		ports = c.settings.FailsafeOut
-	}
-	rs := &ruleset{}
-	for _, f := range ports {
-		r := &model.Rule{Action: verdict.ActionAllow, Protocol: &f.Protocol}
-		r.Destination.Ports = []model.PortRange{{From: f.Port, To: f.Port}}
-		if f.Net.IsValid() {
-			remotePeer(r, d).Nets = []netip.Prefix{f.Net}
-		}
-		rs.add(c.op(r, verdict.ByFailsafe, nil, d))
-		rs.ops[len(rs.ops)-1].asks = false // its port is the packet's, on either side
-	}
-	rs.finish(d)
-	c.failsafes[d] = rs
-	rs.drop = dropFrom(&c.failsafes[d])
-	return rs
 }
 
 // addressMatches answers a rule's question about an endpoint's own address.

@@ -331,3 +331,48 @@ func TestSettings(t *testing.T) {
 		t.Errorf("in the net: %v", got)
 	}
 }
+
+// TestConfigurations: a node's own configuration holds for its host endpoints
+// alone, what is put twice is no change, and a tables-wide compiler keeps nodes
+// apart.
+func TestConfigurations(t *testing.T) {
+	hep := func(node string) *model.Endpoint {
+		return &model.Endpoint{ID: verdict.EndpointID{Kind: verdict.Host, Name: "h-" + node}, Node: node, Interface: "eth0", Addrs: []netip.Addr{addr("10.9.0.1")}}
+	}
+	c := compile.New(compile.Options{})
+	c.Apply(model.Put(hep("n1")), model.Put(hep("n2")))
+	p := verdict.Packet{Src: addr("8.8.8.8"), Dst: addr("10.9.0.1"), Protocol: verdict.TCP, SrcPort: 1024, DstPort: 22}
+	open := func(node string, want bool) {
+		t.Helper()
+		got := c.Tables().Lookup(hep(node).ID, verdict.Ingress, p)
+		if got == nil || (got.Verdict == verdict.Allow) != want {
+			t.Errorf("ssh to %s: %v, want open: %v", node, got, want)
+		}
+	}
+	none := func(name string) model.Change {
+		return model.Put(&model.Configuration{Name: name, FailsafeIn: &[]model.Failsafe{}})
+	}
+	if d := c.Apply(none("node.n1")); len(d.Endpoints) != 1 {
+		t.Errorf("%d endpoints changed, want that of the node", len(d.Endpoints))
+	}
+	open("n1", false)
+	open("n2", true)
+	if d := c.Apply(none("node.n1")); !d.Empty() {
+		t.Errorf("the same again: %+v", d)
+	}
+	c.Apply(none("default"), model.Delete(model.Key{Kind: model.KindConfiguration, Name: "node.n1"}))
+	open("n1", false)
+	open("n2", false)
+	c.Apply(model.Delete(model.Key{Kind: model.KindConfiguration, Name: "default"}))
+	open("n1", true)
+	if got := c.SettingsOf("n1"); len(got.FailsafeIn) != len(model.DefaultSettings().FailsafeIn) {
+		t.Errorf("%+v", got)
+	}
+	moved := hep("n2")
+	moved.Node = "n3"
+	c.Apply(none("node.n3"))
+	c.Apply(model.Put(moved))
+	if got := c.Tables().Lookup(moved.ID, verdict.Ingress, p); got == nil || got.Verdict != verdict.Deny {
+		t.Errorf("moved to another node: %v", got)
+	}
+}

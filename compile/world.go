@@ -68,6 +68,9 @@ func (c *Compiler) put(ch model.Change) {
 	case model.KindPolicy:
 		o, _ := ch.Object.(*model.Policy)
 		c.putPolicy(k, o)
+	case model.KindConfiguration:
+		o, _ := ch.Object.(*model.Configuration)
+		c.putConfiguration(k.Name, o)
 	case model.KindEndpointSlice:
 		o, _ := ch.Object.(*model.EndpointSlice)
 		c.putSlice(k, o)

@@ -23,6 +23,25 @@ type Program struct {
 	// addresses (Node.spec.podCIDRs). Forwarded traffic from or to an address
 	// in them that is no programmed endpoint is dropped: closed by default.
 	PodNets []netip.Prefix
+	// Settings are the node's choices outside the tables. Failsafe ports are not
+	// among them: they are in the tables.
+	Settings Settings
+}
+
+// Settings say how a node does what the tables decide (FelixConfiguration).
+// The zero value is what holds when nothing is configured.
+type Settings struct {
+	// PodToHost is what becomes of a connection from a pod to its own node, once
+	// the pod's egress has allowed it.
+	PodToHost verdict.HostAction
+	// Reject answers what is denied, with a TCP reset or ICMP; otherwise it is
+	// dropped in silence.
+	Reject bool
+	// LogPrefix begins what Log rules write; empty is the dataplane's own.
+	LogPrefix string
+	// LogRate is how many lines a Log rule may write in LogPer seconds; 0 is no
+	// bound. LogBurst may come at once before it holds; 0 is the kernel's.
+	LogRate, LogPer, LogBurst uint32
 }
 
 // Dataplane enforces programs. It is not safe for concurrent use.

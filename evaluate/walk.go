@@ -9,7 +9,7 @@ import (
 // as semantics.md section 9 writes it.
 func (o *Oracle) walk(e *model.Endpoint, stage verdict.Stage, d verdict.Direction, p verdict.Packet, all bool) (verdict.Trace, []Visit) {
 	w := &walker{oracle: o, stage: stage, direction: d, packet: p, all: all}
-	if e.ID.Kind == verdict.Host && stage.HasFailsafe() && o.failsafe(d, p) {
+	if e.ID.Kind == verdict.Host && stage.HasFailsafe() && o.failsafe(e.Node, d, p) {
 		return verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByFailsafe}, nil
 	}
 	tiers := o.EffectiveStage(e, stage, d)
@@ -142,10 +142,11 @@ func (w *walker) decide(v verdict.Verdict, r verdict.Reason) bool {
 }
 
 // failsafe reports whether a host endpoint's failsafe ports admit the packet.
-func (o *Oracle) failsafe(d verdict.Direction, p verdict.Packet) bool {
-	ports := o.state.Settings.FailsafeIn
+func (o *Oracle) failsafe(node string, d verdict.Direction, p verdict.Packet) bool {
+	settings := o.state.SettingsOf(node)
+	ports := settings.FailsafeIn
 	if d == verdict.Egress {
-		ports = o.state.Settings.FailsafeOut
+		ports = settings.FailsafeOut
 	}
 	for _, f := range ports {
 		if f.Protocol == p.Protocol && f.Port == p.DstPort && (!f.Net.IsValid() || f.Net.Contains(p.Remote(d))) {

@@ -67,6 +67,7 @@ func Kinds() []Kind {
 		{APIVersion: v3Version, Kind: v3.KindGlobalNetworkSet, Plural: "globalnetworksets", new: make1[v3.GlobalNetworkSet]()},
 		{APIVersion: v3Version, Kind: v3.KindHostEndpoint, Plural: "hostendpoints", new: make1[v3.HostEndpoint]()},
 		{APIVersion: v3Version, Kind: v3.KindProfile, Plural: "profiles", new: make1[v3.Profile]()},
+		{APIVersion: v3Version, Kind: v3.KindFelixConfiguration, Plural: "felixconfigurations", new: make1[v3.FelixConfiguration]()},
 	}
 	for i := range kinds {
 		if kinds[i].Name == "" {
@@ -113,8 +114,6 @@ func unread(apiVersion, kind string) (code, message, hint string) {
 	case strings.HasPrefix(apiVersion, legacyCRDs):
 		return "legacy-api-version", apiVersion + " is the storage form of another system and is not read",
 			"write apiVersion: " + group + v3.Version + "; the fields are the same"
-	case kind == "FelixConfiguration" && strings.HasPrefix(apiVersion, group):
-		return "not-supported", "settings are not read by this version", "verdicts are those of the default settings"
 	case slices.Contains([]string{"ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"}, kind):
 		return "not-supported", kind + " of " + apiVersion + " is not read", "write a ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2; verdicts are those without it"
 	}

@@ -89,6 +89,9 @@ func (s *State) Connect(from, to string) (Connection, error) {
 		c.Ingress.Fixed = host
 	case sameNode && src.pod != nil && dst.host: // the pod's egress alone decides
 		c.Ingress.Endpoint = nil
+		if s.SettingsOf(src.node).PodToHost == verdict.HostDrop {
+			c.Ingress.Fixed.Verdict = verdict.Deny
+		}
 	}
 	return c, nil
 }

@@ -26,6 +26,7 @@ const (
 	KindProfile
 	KindEndpointSlice
 	KindStagedPolicy
+	KindConfiguration
 )
 
 // Key names an object of a State: Namespace is empty for cluster scope,
@@ -325,6 +326,8 @@ func (k Kind) String() string {
 		return "EndpointSlice"
 	case KindStagedPolicy:
 		return "StagedPolicy"
+	case KindConfiguration:
+		return "FelixConfiguration"
 	}
 	return "None"
 }

@@ -30,6 +30,9 @@ type Problem struct {
 	// Message says what is wrong; Hint what to do about it.
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	// Warning says that the object is right and means what it says, and that
+	// this may not be what was meant. Nothing fails because of a warning.
+	Warning bool `json:"warning,omitempty"`
 }
 
 // String returns "file:line:column: object: path: message (hint)".

@@ -2,7 +2,6 @@ package model
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 
 	"github.com/tierwall/tierwall/verdict"
@@ -11,6 +10,8 @@ import (
 // State is a whole world. Its maps may be read by anyone and are changed only
 // by Apply. The zero value is not ready: use NewState.
 type State struct {
+	// Settings are what holds where no Configuration says otherwise: see
+	// SettingsOf.
 	Settings        Settings
 	Namespaces      map[string]*Namespace
 	ServiceAccounts map[Key]*ServiceAccount
@@ -21,6 +22,8 @@ type State struct {
 	Policies        map[verdict.PolicyID]*Policy
 	Profiles        map[string]*Profile
 	EndpointSlices  map[Key]*EndpointSlice
+	// Configurations are by name: see SettingsOf.
+	Configurations map[string]*Configuration
 	// Staged are the policies that are not enforced, by their own ids.
 	Staged map[verdict.PolicyID]*StagedPolicy
 }
@@ -39,6 +42,7 @@ func NewState() *State {
 		Policies:        map[verdict.PolicyID]*Policy{},
 		Profiles:        map[string]*Profile{},
 		EndpointSlices:  map[Key]*EndpointSlice{},
+		Configurations:  map[string]*Configuration{},
 		Staged:          map[verdict.PolicyID]*StagedPolicy{},
 	}
 	for _, t := range BuiltinTiers() {
@@ -80,6 +84,8 @@ func (s *State) apply(c Change) {
 		set(s.Policies, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
 	case KindStagedPolicy:
 		set(s.Staged, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
+	case KindConfiguration:
+		set(s.Configurations, c.Key.Name, c.Object)
 	case KindEndpointSlice:
 		set(s.EndpointSlices, c.Key, c.Object)
 	case KindProfile:
@@ -103,40 +109,6 @@ func set[K comparable, V any](m map[K]V, k K, o Object) {
 		m[k] = v
 	} else {
 		delete(m, k)
-	}
-}
-
-// Settings are the choices outside any object that verdicts depend on
-// (semantics.md section 15).
-type Settings struct {
-	// FailsafeIn and FailsafeOut are the ports of host endpoints that are open
-	// whatever policy says.
-	FailsafeIn, FailsafeOut []Failsafe
-	// HTTPAsL4 treats a rule that asks for HTTP as its addresses and ports
-	// alone. The default is that it does not match (section 0, decision 11).
-	HTTPAsL4 bool
-}
-
-// Failsafe is a port that host policy cannot close.
-type Failsafe struct {
-	Protocol uint8
-	Port     uint16
-	// Net limits it to peers in the network; the zero value means any peer.
-	Net netip.Prefix
-}
-
-// DefaultSettings returns the settings that hold when nothing is configured
-// (semantics.md section 11).
-func DefaultSettings() Settings {
-	common := []Failsafe{
-		{Protocol: verdict.TCP, Port: 179}, {Protocol: verdict.TCP, Port: 2379}, {Protocol: verdict.TCP, Port: 2380},
-		{Protocol: verdict.TCP, Port: 5473}, {Protocol: verdict.TCP, Port: 6443},
-		{Protocol: verdict.TCP, Port: 6666}, {Protocol: verdict.TCP, Port: 6667},
-	}
-	return Settings{
-		FailsafeIn: append([]Failsafe{{Protocol: verdict.TCP, Port: 22}, {Protocol: verdict.UDP, Port: 68}}, common...),
-		FailsafeOut: append([]Failsafe{{Protocol: verdict.UDP, Port: 53}, {Protocol: verdict.UDP, Port: 67}},
-			common...),
 	}
 }
 
@@ -195,6 +167,7 @@ func (s *State) Objects() []Object {
 	all = collect(all, s.NetworkSets)
 	all = collect(all, s.EndpointSlices)
 	all = collect(all, s.Tiers)
+	all = collect(all, s.Configurations)
 	all = collect(all, s.Staged)
 	return collect(all, s.Policies)
 }

@@ -22,6 +22,7 @@ const (
 	globalNetworkSets     = "globalnetworksets"
 	hostEndpoints         = "hostendpoints"
 	profilesResource      = "profiles"
+	felixConfigurations   = "felixconfigurations"
 )
 
 // kind is one kind of projectcalico.org/v3.
@@ -45,6 +46,7 @@ func kinds() []kind {
 		{v3.KindGlobalNetworkSet, globalNetworkSets, false, false},
 		{v3.KindHostEndpoint, hostEndpoints, false, false},
 		{v3.KindProfile, profilesResource, false, false},
+		{v3.KindFelixConfiguration, felixConfigurations, false, false},
 	}
 }
 

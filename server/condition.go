@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,8 +34,12 @@ func condition(kind string, generation int64, problems []model.Problem) metav1.C
 	if kind == v3.KindTier {
 		c.Reason = reasonReady
 	}
-	if len(problems) > 0 {
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, camel(worst(problems).Code), cut(message(problems))
+	if len(problems) == 0 {
+		return c
+	}
+	c.Message = cut(message(problems))
+	if w := worst(problems); !w.Warning {
+		c.Status, c.Reason = metav1.ConditionFalse, camel(w.Code)
 	}
 	return c
 }
@@ -62,11 +67,12 @@ func goingTier(generation int64, policies []string) metav1.Condition {
 	return c
 }
 
-// worst is the first problem that would be refused, or else the first.
+// worst is the first problem that would be refused, or else the first that is
+// no warning, or else the first.
 func worst(problems []model.Problem) model.Problem {
-	for _, p := range problems {
-		if Refuses(p) {
-			return p
+	for _, bad := range []func(model.Problem) bool{Refuses, func(p model.Problem) bool { return !p.Warning }} {
+		if i := slices.IndexFunc(problems, bad); i >= 0 {
+			return problems[i]
 		}
 	}
 	return problems[0]
@@ -111,6 +117,8 @@ func statusOf(o metav1.Object) v3.Status {
 	case *v3.HostEndpoint:
 		return o.Status
 	case *v3.Profile:
+		return o.Status
+	case *v3.FelixConfiguration:
 		return o.Status
 	}
 	return v3.Status{}

@@ -19,6 +19,9 @@ import (
 // denies and says so in its status; whoever keeps manifests in a repository can
 // apply them all. And what depends on other objects, which may come later.
 func Refuses(p model.Problem) bool {
+	if p.Warning {
+		return false
+	}
 	switch p.Code {
 	case "not-supported", "http-not-seen", "profile-missing", "address-shared":
 		return false

@@ -55,6 +55,8 @@ func Object(o any) (model.Object, []model.Problem) {
 		return report("HostEndpoint", o, func(r *reporter) model.Object { return hostEndpoint(o, r) })
 	case *v3.Profile:
 		return report("Profile", o, func(r *reporter) model.Object { return profile(o, r) })
+	case *v3.FelixConfiguration:
+		return report("FelixConfiguration", o, func(r *reporter) model.Object { return configuration(o, r) })
 	case *v3.StagedNetworkPolicy:
 		return report("StagedNetworkPolicy", o, func(r *reporter) model.Object { return stagedNetworkPolicy(o, r) })
 	case *v3.StagedGlobalNetworkPolicy:
@@ -110,6 +112,8 @@ func Key(o any) (model.Key, bool) {
 		return key(model.KindHostEndpoint)
 	case *v3.Profile:
 		return key(model.KindProfile)
+	case *v3.FelixConfiguration:
+		return key(model.KindConfiguration)
 	}
 	return model.Key{}, false
 }

@@ -24,6 +24,12 @@ func (f finding) hint(format string, args ...any) finding {
 	return f
 }
 
+// warning marks what is right and may not be what was meant.
+func (f finding) warning() finding {
+	f.Warning = true
+	return f
+}
+
 func (r *reporter) add(f finding) {
 	f.Object = r.object
 	r.problems = append(r.problems, f.Problem)

@@ -202,6 +202,7 @@ func fateOf(o model.Object) fate {
 func TestEveryCodeHasACase(t *testing.T) {
 	tried := map[string]bool{
 		"tier-missing": true, "profile-missing": true, "address-shared": true, // TestCheck
+		"setting-name": true, "setting-not-read": true, "setting-invalid": true, // TestConfiguration
 		"http-invalid": true, "http-not-seen": true, // TestHTTP
 	}
 	for _, row := range problemRows() {

@@ -24,6 +24,7 @@ const (
 	KindGlobalNetworkSet              = "GlobalNetworkSet"
 	KindHostEndpoint                  = "HostEndpoint"
 	KindProfile                       = "Profile"
+	KindFelixConfiguration            = "FelixConfiguration"
 )
 
 // GroupVersion is projectcalico.org/v3. It is a constant in all but syntax.
@@ -50,6 +51,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&GlobalNetworkSet{}, &GlobalNetworkSetList{},
 		&HostEndpoint{}, &HostEndpointList{},
 		&Profile{}, &ProfileList{},
+		&FelixConfiguration{}, &FelixConfigurationList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

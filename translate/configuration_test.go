@@ -1,0 +1,71 @@
+package translate_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"sigs.k8s.io/yaml"
+
+	v3 "github.com/tierwall/tierwall/api/v3"
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/translate"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// TestConfiguration: each field that is honoured, what is said of the rest, and
+// that what cannot be read closes and does not open (semantics.md section 15).
+func TestConfiguration(t *testing.T) {
+	for _, row := range []struct {
+		name, spec string
+		want       model.Configuration
+		// problems are "code path", warnings with a ~ before.
+		problems []string
+	}{
+		{"default", "{}", model.Configuration{}, nil},
+		{"node.n1", "{defaultEndpointToHostAction: ACCEPT}", model.Configuration{PodToHost: ptr(verdict.HostAccept)}, nil},
+		{"default", "{defaultEndpointToHostAction: Return}", model.Configuration{PodToHost: ptr(verdict.HostReturn)}, nil},
+		{"default", "{defaultEndpointToHostAction: Open}", model.Configuration{PodToHost: ptr(verdict.HostDrop)}, []string{"setting-invalid spec.defaultEndpointToHostAction"}},
+		{"default", "{iptablesFilterDenyAction: Reject}", model.Configuration{Reject: ptr(true)}, nil},
+		{"default", "{iptablesFilterDenyAction: Reject, nftablesFilterDenyAction: Drop}", model.Configuration{Reject: ptr(false)}, nil},
+		{"default", "{failsafeInboundHostPorts: []}", model.Configuration{FailsafeIn: &[]model.Failsafe{}}, nil},
+		{"default", "{failsafeOutboundHostPorts: [{protocol: udp, port: 53, net: 10.1.2.3/8}, {port: 22}]}", model.Configuration{FailsafeOut: &[]model.Failsafe{
+			{Protocol: verdict.UDP, Port: 53, Net: netip.MustParsePrefix("10.0.0.0/8")}, {Protocol: verdict.TCP, Port: 22}}}, nil},
+		{"default", "{failsafeInboundHostPorts: [{protocol: icmp, port: 1}, {port: 0}, {port: 1, net: x}, {port: 2}]}",
+			model.Configuration{FailsafeIn: &[]model.Failsafe{{Protocol: verdict.TCP, Port: 2}}},
+			[]string{"protocol-invalid spec.failsafeInboundHostPorts[0].protocol", "port-invalid spec.failsafeInboundHostPorts[1].port", "net-syntax spec.failsafeInboundHostPorts[2].net"}},
+		{"default", "{logPrefix: fw, logActionRateLimit: 5/minute, logActionRateLimitBurst: 7}",
+			model.Configuration{LogPrefix: ptr("fw"), LogRate: ptr(uint32(5)), LogPer: ptr(uint32(60)), LogBurst: ptr(uint32(7))}, nil},
+		{"default", "{logActionRateLimit: often, logActionRateLimitBurst: -1}", model.Configuration{},
+			[]string{"setting-invalid spec.logActionRateLimit", "setting-invalid spec.logActionRateLimitBurst"}},
+		{"default", "{bpfEnabled: true, logPrefx: a}", model.Configuration{}, []string{"~setting-not-read spec.bpfEnabled", "~setting-not-read spec.logPrefx"}},
+		{"other", "{}", model.Configuration{}, []string{"~setting-name metadata.name"}},
+		{"node.", "{}", model.Configuration{}, []string{"~setting-name metadata.name"}},
+	} {
+		f := &v3.FelixConfiguration{}
+		if err := yaml.Unmarshal([]byte("spec: "+row.spec), f); err != nil {
+			t.Fatal(err)
+		}
+		f.Name = row.name
+		row.want.Name = row.name
+		got, problems := translate.Object(f)
+		if diff := cmp.Diff(&row.want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			t.Errorf("%s %s (-want +got)\n%s", row.name, row.spec, diff)
+		}
+		var said []string
+		for _, p := range problems {
+			line := p.Code + " " + p.Path
+			if p.Warning {
+				line = "~" + line
+			}
+			said = append(said, line)
+		}
+		if !slices.Equal(said, row.problems) {
+			t.Errorf("%s %s: said %q, want %q", row.name, row.spec, said, row.problems)
+		}
+	}
+}
