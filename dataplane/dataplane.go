@@ -17,20 +17,21 @@ type Program struct {
 	// Interfaces says which of the host's interfaces belong to an endpoint: a
 	// pod's is the host end of its pair; a host endpoint may have several. An
 	// endpoint that has none here is not enforced yet, and a pod's addresses
-	// are closed as long as they lie in PodNets.
+	// are closed as long as they lie in PodNets. Endpoints that are not in
+	// Tables may have some; they wait.
 	Interfaces map[verdict.EndpointID][]string
+	Settings
+}
+
+// Settings are the parts of a program that hold for the whole host and seldom
+// change: where its pods are, and how a node does what the tables decide
+// (FelixConfiguration; its failsafe ports are in the tables). The zero value is
+// what holds when nothing is configured.
+type Settings struct {
 	// PodNets are the networks from which this node's pods take their
 	// addresses (Node.spec.podCIDRs). Forwarded traffic from or to an address
 	// in them that is no programmed endpoint is dropped: closed by default.
 	PodNets []netip.Prefix
-	// Settings are the node's choices outside the tables. Failsafe ports are not
-	// among them: they are in the tables.
-	Settings Settings
-}
-
-// Settings say how a node does what the tables decide (FelixConfiguration).
-// The zero value is what holds when nothing is configured.
-type Settings struct {
 	// PodToHost is what becomes of a connection from a pod to its own node, once
 	// the pod's egress has allowed it.
 	PodToHost verdict.HostAction
@@ -44,12 +45,33 @@ type Settings struct {
 	LogRate, LogPer, LogBurst uint32
 }
 
+// Change is what leads from the program that is enforced to the next. What it
+// does not name stays. It takes work that is proportional to what it names.
+type Change struct {
+	// Delta is the change of the tables, as compile.Compiler.Apply returns it;
+	// nil if they stay. It must not be changed after it was handed over.
+	Delta *table.Delta
+	// Interfaces holds each endpoint whose interfaces changed, with all that it
+	// has now; an empty list if it has none any more.
+	Interfaces map[verdict.EndpointID][]string
+	// Settings replace all of the program's settings; nil if they stay.
+	Settings *Settings
+}
+
 // Dataplane enforces programs. It is not safe for concurrent use.
+//
+// A caller hands over the whole program once, with Apply, and from then on what
+// changes, with Change, each delta once and in order. After any error, and when
+// it does not know what the dataplane has, it calls Apply again.
 type Dataplane interface {
 	// Apply makes p what is enforced. Established connections go on. When it
 	// returns an error, each packet meets the decision of either the former
 	// program or p, and a later Apply puts right whatever was left half done.
 	Apply(ctx context.Context, p Program) error
+	// Change does the same for the program that c leads to from the one that
+	// is enforced. The error wraps ErrOutOfStep if there is none to begin from:
+	// before the first Apply and after an error. Apply helps.
+	Change(ctx context.Context, c Change) error
 	// Remove takes everything out that Apply ever made: traffic is no longer
 	// restricted. It is not an error if nothing is there.
 	Remove(ctx context.Context) error
@@ -62,3 +84,7 @@ var ErrNotPermitted = errors.New("not permitted to change the kernel's tables")
 // ErrNotSupported is returned (wrapped) when the kernel lacks what the
 // dataplane needs; the message names it.
 var ErrNotSupported = errors.New("not supported by this kernel")
+
+// ErrOutOfStep is returned (wrapped) by Change when it is not known what the
+// kernel holds. The whole program must be applied first.
+var ErrOutOfStep = errors.New("the program in the kernel is not known")

@@ -41,7 +41,9 @@ type Dataplane struct {
 	// after an Apply that failed.
 	tables  *table.Tables
 	program dataplane.Program
-	deltas  []*table.Delta
+	// inStep says that tables are the program's: the last call succeeded.
+	inStep bool
+	deltas []*table.Delta
 	// ids remembers every set and row that ever was.
 	ids    ids
 	failAt Step
@@ -60,6 +62,7 @@ func New() *Dataplane {
 func (d *Dataplane) clear() {
 	d.tables = table.New()
 	d.program = dataplane.Program{Tables: table.New()}
+	d.inStep = false
 }
 
 // FailAt makes the next Apply return err before the step, which leaves the
@@ -74,6 +77,7 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 		return err
 	}
 	p.Tables = p.Tables.Only() // as the kernel's
+	d.inStep = false
 	if err := check(p.Tables); err != nil {
 		return err
 	}
@@ -81,6 +85,54 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 		return err
 	}
 	delta := table.Diff(d.tables, p.Tables)
+	if err := d.take(delta); err != nil {
+		return err
+	}
+	if rest := table.Diff(d.tables, p.Tables); !rest.Empty() {
+		return fmt.Errorf("the delta does not lead to the tables: %+v is left", rest)
+	}
+	d.program = p
+	d.inStep = true
+	return nil
+}
+
+// Change makes what c leads to what is enforced. The error is one of those that
+// Apply has, or dataplane.ErrOutOfStep.
+func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !d.inStep {
+		return dataplane.ErrOutOfStep
+	}
+	d.inStep = false
+	if c.Delta != nil {
+		if err := d.take(c.Delta); err != nil {
+			return err
+		}
+		if err := d.ids.check(d.tables); err != nil {
+			return err
+		}
+	}
+	p := dataplane.Program{Tables: d.tables, Interfaces: maps.Clone(d.program.Interfaces), Settings: d.program.Settings}
+	if p.Interfaces == nil {
+		p.Interfaces = map[verdict.EndpointID][]string{}
+	}
+	for id, list := range c.Interfaces {
+		if p.Interfaces[id] = list; len(list) == 0 {
+			delete(p.Interfaces, id)
+		}
+	}
+	if c.Settings != nil {
+		p.Settings = *c.Settings
+	}
+	d.program = p
+	d.inStep = true
+	return nil
+}
+
+// take goes through the steps of a delta.
+func (d *Dataplane) take(delta *table.Delta) error {
 	d.tables = d.tables.Clone()
 	steps := []struct {
 		step Step
@@ -96,10 +148,6 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 			return fmt.Errorf("%s: %w", s.step, err)
 		}
 	}
-	if rest := table.Diff(d.tables, p.Tables); !rest.Empty() {
-		return fmt.Errorf("the delta does not lead to the tables: %+v is left", rest)
-	}
-	d.program = p
 	if !delta.Empty() {
 		d.deltas = append(d.deltas, delta)
 	}
@@ -112,8 +160,8 @@ func (d *Dataplane) Remove(context.Context) error {
 	return nil
 }
 
-// Program returns the program of the last Apply that succeeded; before the
-// first, and after Remove, its tables are empty.
+// Program returns what the last Apply or Change that succeeded led to; before
+// the first, and after Remove, its tables are empty.
 func (d *Dataplane) Program() dataplane.Program { return d.program }
 
 // Deltas returns what each Apply changed, those that changed nothing left out.

@@ -45,7 +45,7 @@ func program() dataplane.Program {
 	endpoint(pod, "", own, own, 1, 2)
 	endpoint(node, "eth0", first, last, 5, 4)
 	endpoint(star, "*", first, last, 3, 6)
-	return dataplane.Program{Tables: t, PodNets: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")},
+	return dataplane.Program{Tables: t, Settings: dataplane.Settings{PodNets: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
 		Interfaces: map[verdict.EndpointID][]string{pod: {"veth1"}, node: {"eth0"}}}
 }
 
@@ -210,5 +210,42 @@ func TestReplace(t *testing.T) {
 	}
 	if rest := table.Diff(d.tables, next.Tables); !rest.Empty() {
 		t.Errorf("left over: %+v", rest)
+	}
+}
+
+// TestChange: a change leads to what Apply of the whole would, and is refused
+// where it is not known what it changes.
+func TestChange(t *testing.T) {
+	d := New()
+	next := program()
+	next.Tables.Hosts[other] = 16
+	c := dataplane.Change{Delta: table.Diff(program().Tables, next.Tables), Interfaces: map[verdict.EndpointID][]string{pod: {"veth7"}, node: nil}, Settings: &dataplane.Settings{}}
+	refused := func(when string) {
+		t.Helper()
+		if err := d.Change(ctx, c); !errors.Is(err, dataplane.ErrOutOfStep) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	refused("before the first program")
+	broken := errors.New("broken")
+	d.FailAt(Flip, broken)
+	if err := d.Apply(ctx, program()); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	refused("after an error")
+	if err := d.Apply(ctx, program()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Change(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if rest := table.Diff(d.Program().Tables, next.Tables); !rest.Empty() {
+		t.Errorf("left: %+v", rest)
+	}
+	if got, _ := d.Decide("veth7", verdict.Ingress, verdict.Packet{Src: other, Dst: own, Protocol: verdict.TCP}); got != verdict.Allow {
+		t.Errorf("at the new interface: %s", got)
+	}
+	if p := d.Program(); p.Interfaces[node] != nil || p.PodNets != nil {
+		t.Errorf("the program is %+v", p)
 	}
 }

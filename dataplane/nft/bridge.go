@@ -26,10 +26,19 @@ const firstBridge table.ClassID = 1 << 31
 // addresses go on to d.
 type bridge struct {
 	// entries are the rows of the classes on the bridge, in old and new sets.
-	entries []table.Entry
+	// leftovers take those of them away that are in sets that stay.
+	entries, leftovers []table.Entry
 	// hosts leads to the bridge, and landing on from it.
 	hosts, landing []table.HostChange
 	nets           []table.Net
+
+	// What was read from the tables before the delta: the sets that endpoints
+	// leave, the class of each of the delta's hosts, the ranges that change, and
+	// for each class the rows that sets have which are left or go.
+	left   map[table.SetID]bool
+	before []table.ClassID
+	pieces []piece
+	old    map[table.ClassID][]table.Entry
 }
 
 // pair is a change of class.
@@ -38,13 +47,44 @@ type pair struct {
 }
 
 // newBridge returns the bridge that a delta needs, or nil if sets or classes
-// stay as they are. Its classes are numbered from next on.
-func newBridge(from, to *table.Tables, d *table.Delta, next table.ClassID) *bridge {
+// stay as they are. It reads the tables as they are before the delta; span
+// needs them as they are after it.
+func newBridge(from *table.Tables, d *table.Delta) *bridge {
 	left := leftSets(d)
 	if len(left) == 0 || len(d.Hosts)+len(d.OldNets)+len(d.NewNets) == 0 {
 		return nil
 	}
-	b := &bridge{}
+	b := &bridge{left: left, pieces: overlay(d.OldNets, d.NewNets), old: map[table.ClassID][]table.Entry{}}
+	for _, h := range d.Hosts {
+		b.before = append(b.before, from.Class(h.Addr))
+		b.old[from.Class(h.Addr)] = nil
+	}
+	for _, p := range b.pieces {
+		b.old[p.before] = nil
+	}
+	sets := slices.AppendSeq(slices.Clone(d.OldSets), maps.Keys(left))
+	slices.Sort(sets)
+	for _, id := range slices.Compact(sets) {
+		s := from.Sets[id]
+		if s == nil {
+			continue
+		}
+		for c := range b.old {
+			if row, ok := s.Rows[c]; ok {
+				b.old[c] = append(b.old[c], table.Entry{Set: id, Row: row})
+			}
+		}
+	}
+	return b
+}
+
+// span leads the bridge to the tables after the delta. Its classes are numbered
+// from next on. Sets that the delta drops may still be there.
+func (b *bridge) span(to *table.Tables, d *table.Delta, next table.ClassID) {
+	gone := map[table.SetID]bool{}
+	for _, id := range d.OldSets {
+		gone[id] = true
+	}
 	ids := map[pair]table.ClassID{}
 	class := func(p pair) table.ClassID {
 		if p.before == p.after {
@@ -52,24 +92,25 @@ func newBridge(from, to *table.Tables, d *table.Delta, next table.ClassID) *brid
 		}
 		if ids[p] == 0 {
 			ids[p] = next + table.ClassID(len(ids))
+			b.addEntries(to, p, ids[p], gone)
 		}
 		return ids[p]
 	}
-	for _, h := range d.Hosts {
-		p := pair{from.Class(h.Addr), to.Class(h.Addr)}
-		b.hosts = append(b.hosts, table.HostChange{Addr: h.Addr, Class: class(p)})
+	for i, h := range d.Hosts {
+		b.hosts = append(b.hosts, table.HostChange{Addr: h.Addr, Class: class(pair{b.before[i], to.Class(h.Addr)})})
 		b.landing = append(b.landing, h)
 	}
-	for _, piece := range overlay(d.OldNets, d.NewNets) {
-		b.nets = append(b.nets, table.Net{From: piece.from, To: piece.to, Class: class(piece.pair)})
-	}
-	for p, id := range ids {
-		b.addEntries(from, to, p, id, left)
+	for _, p := range b.pieces {
+		b.nets = append(b.nets, table.Net{From: p.from, To: p.to, Class: class(p.pair)})
 	}
 	slices.SortFunc(b.entries, func(x, y table.Entry) int {
 		return cmp.Or(cmp.Compare(x.Set, y.Set), cmp.Compare(x.Class, y.Class))
 	})
-	return b
+	for _, e := range b.entries {
+		if !gone[e.Set] {
+			b.leftovers = append(b.leftovers, table.Entry{Set: e.Set, Class: e.Class})
+		}
+	}
 }
 
 // leftSets are the sets that an endpoint which stays leaves, whether or not
@@ -98,27 +139,15 @@ func leftSets(d *table.Delta) map[table.SetID]bool {
 // either way. A set that one endpoint leaves while another enters it in the
 // same change is the one case that this cannot serve: who enters meets the old
 // class for the moment.
-func (b *bridge) addEntries(from, to *table.Tables, p pair, id table.ClassID, left map[table.SetID]bool) {
-	for _, s := range from.Sets {
-		if row, ok := s.Rows[p.before]; ok && (left[s.ID] || to.Sets[s.ID] == nil) {
-			b.entries = append(b.entries, table.Entry{Set: s.ID, Class: id, Row: row})
-		}
+func (b *bridge) addEntries(to *table.Tables, p pair, id table.ClassID, gone map[table.SetID]bool) {
+	for _, e := range b.old[p.before] {
+		b.entries = append(b.entries, table.Entry{Set: e.Set, Class: id, Row: e.Row})
 	}
 	for _, s := range to.Sets {
-		if row, ok := s.Rows[p.after]; ok && !left[s.ID] {
+		if row, ok := s.Rows[p.after]; ok && !b.left[s.ID] && !gone[s.ID] {
 			b.entries = append(b.entries, table.Entry{Set: s.ID, Class: id, Row: row})
 		}
 	}
-}
-
-// leftovers takes the entries on the bridge out of the sets that stay.
-func (b *bridge) leftovers(to *table.Tables) (list []table.Entry) {
-	for _, e := range b.entries {
-		if to.Sets[e.Set] != nil {
-			list = append(list, table.Entry{Set: e.Set, Class: e.Class})
-		}
-	}
-	return list
 }
 
 // piece is a range of addresses that change their class together.

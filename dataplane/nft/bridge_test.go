@@ -29,7 +29,7 @@ func TestBridgeInHistories(t *testing.T) {
 			from := c.Tables()
 			d := c.Apply(g.Mutation())
 			to := c.Tables()
-			b := newBridge(from, to, d, firstBridge)
+			b := bridgeOf(from, to, d)
 			if b == nil {
 				continue
 			}
@@ -109,4 +109,12 @@ func entriesOf(s *table.Set) (list []table.Entry) {
 		list = append(list, table.Entry{Set: s.ID, Class: c, Row: r})
 	}
 	return list
+}
+
+func bridgeOf(from, to *table.Tables, d *table.Delta) *bridge {
+	b := newBridge(from, d)
+	if b != nil {
+		b.span(to, d, firstBridge)
+	}
+	return b
 }

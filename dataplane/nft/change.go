@@ -6,19 +6,20 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
 
-// change takes the kernel from one state to the next of the same epoch in the
-// three steps of table.Delta.
-func (d *Dataplane) change(ctx context.Context, s *socket, old, next *state) error {
-	next.epoch, next.book = old.epoch, old.book
-	if err := next.place(); err != nil {
+// change takes the kernel from what it holds to what a change leads to, in the
+// three steps of table.Delta. After an error it is not known what it holds.
+func (d *Dataplane) change(ctx context.Context, s *socket, ch dataplane.Change) error {
+	now := d.now
+	d.now = nil
+	c, err := newChanges(now, ch)
+	if err != nil {
 		return err
 	}
-	c := &changes{old: old, next: next, delta: table.Diff(old.program.Tables, next.program.Tables)}
-	c.bridge = newBridge(old.program.Tables, next.program.Tables, c.delta, firstBridge)
 	var add, drop batch
 	c.add(&add)
 	if err := s.commit(ctx, &add, cut); err != nil {
@@ -27,27 +28,66 @@ func (d *Dataplane) change(ctx context.Context, s *socket, old, next *state) err
 	if err := c.flip(ctx, s); err != nil {
 		return err
 	}
-	if c.drop(&drop); drop.empty() {
-		return nil
+	c.drop(&drop)
+	now.forget(c.delta)
+	if !drop.empty() {
+		grace()
+		if err := s.commit(ctx, &drop, cut); err != nil {
+			return err
+		}
 	}
-	grace()
-	return s.commit(ctx, &drop, cut)
+	d.now = now
+	return nil
 }
 
 // changes is what leads from one state to the next. The bridge is nil if none
 // is needed.
 type changes struct {
-	old, next *state
-	delta     *table.Delta
-	bridge    *bridge
+	// now is already what it leads to, but for what the delta drops.
+	now    *state
+	delta  *table.Delta
+	bridge *bridge
+	// was is the former dispatch, the present one if it stays.
+	was *dispatch
+	// had are the addresses among the delta's hosts that the kernel has, and
+	// held those of the delta's entries that it has, with row 0.
+	had  map[netip.Addr]bool
+	held []table.Entry
 }
 
-// row returns a row of either state.
-func (c *changes) row(id table.RowID) *table.Row {
-	if r, ok := c.next.program.Tables.Rows[id]; ok {
-		return r
+// newChanges takes the state on to what a change leads to.
+func newChanges(now *state, ch dataplane.Change) (*changes, error) {
+	c := &changes{now: now, delta: ch.Delta, was: now.dispatch, had: map[netip.Addr]bool{}}
+	if c.delta == nil {
+		c.delta = &table.Delta{}
 	}
-	return c.old.program.Tables.Rows[id]
+	for _, h := range c.delta.Hosts {
+		c.had[h.Addr] = now.has(h.Addr)
+	}
+	for _, e := range c.delta.Entries {
+		if set := now.tables.Sets[e.Set]; set != nil && set.Rows[e.Class] != 0 {
+			c.held = append(c.held, table.Entry{Set: e.Set, Class: e.Class})
+		}
+	}
+	c.bridge = newBridge(now.tables, c.delta)
+	now.advance(c.delta)
+	if c.bridge != nil {
+		c.bridge.span(now.tables, c.delta, firstBridge)
+	}
+	for id, list := range ch.Interfaces {
+		if now.interfaces[id] = list; len(list) == 0 {
+			delete(now.interfaces, id)
+		}
+	}
+	if ch.Settings != nil {
+		now.settings = *ch.Settings
+	}
+	if len(c.delta.Endpoints)+len(ch.Interfaces) == 0 && ch.Settings == nil {
+		return c, nil
+	}
+	var err error
+	now.dispatch, err = now.builder.dispatch(now)
+	return c, err
 }
 
 // entries are elements of sets' maps, one call a run of the same set.
@@ -62,28 +102,28 @@ func (c *changes) entries(list []table.Entry, do func(name string, list []elemen
 			if e.Row == 0 {
 				elements = append(elements, element{key: class(e.Class)})
 			} else {
-				elements = append(elements, c.next.rowElement(e.Class, c.row(e.Row)))
+				elements = append(elements, c.now.rowElement(e.Class, c.now.tables.Rows[e.Row]))
 			}
 		}
-		do(c.next.rows(list[0].Set), elements)
+		do(c.now.rows(list[0].Set), elements)
 		list = list[n:]
 	}
 }
 
 func (c *changes) add(b *batch) {
 	for _, r := range c.delta.NewRows {
-		addRow(b, c.next.builder, r)
+		addRow(b, c.now.builder, r)
 	}
 	for _, s := range c.delta.NewSets {
-		addSet(b, c.next.builder, s, c.next.program.Tables.Rows)
+		addSet(b, c.now.builder, s, c.now.tables.Rows)
 	}
 	c.entries(c.delta.NewEntries, b.addElements)
 	if c.bridge != nil {
 		c.entries(c.bridge.entries, b.addElements)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.next.dispatch.forks)) {
-		if _, ok := c.old.dispatch.forks[name]; !ok {
-			b.addChain(c.next.dispatch.forks[name])
+	for _, name := range slices.Sorted(maps.Keys(c.now.dispatch.forks)) {
+		if _, ok := c.was.forks[name]; !ok {
+			b.addChain(c.now.dispatch.forks[name])
 		}
 	}
 }
@@ -92,8 +132,7 @@ func (c *changes) add(b *batch) {
 // a bridge is needed.
 func (c *changes) flip(ctx context.Context, s *socket) error {
 	var to, keys, from batch
-	old := c.old.program.Tables
-	had := func(a netip.Addr) bool { _, ok := old.Hosts[a]; return ok }
+	had := func(a netip.Addr) bool { return c.had[a] }
 	if c.bridge == nil {
 		keys.glue(func() {
 			c.flipHosts(&keys, c.delta.Hosts, had)
@@ -134,39 +173,38 @@ func (c *changes) flipHosts(b *batch, list []table.HostChange, had func(netip.Ad
 			}
 		}
 		b.glue(func() {
-			b.deleteElements(c.next.hosts(v4), gone)
-			b.addElements(c.next.hosts(v4), come)
+			b.deleteElements(c.now.hosts(v4), gone)
+			b.addElements(c.now.hosts(v4), come)
 		})
 	}
 }
 
 func (c *changes) flipNets(b *batch, gone, come []table.Net) {
 	for _, v4 := range []bool{true, false} {
-		b.deleteElements(c.next.nets(v4), netElements(gone, v4))
-		b.addElements(c.next.nets(v4), netElements(come, v4))
+		b.deleteElements(c.now.nets(v4), netElements(gone, v4))
+		b.addElements(c.now.nets(v4), netElements(come, v4))
 	}
 }
 
 // flipKeys changes the rows of classes in sets that stay, and the sets of
 // endpoints.
 func (c *changes) flipKeys(b *batch) {
-	var gone, come []table.Entry
+	var come []table.Entry
 	for _, e := range c.delta.Entries {
-		if _, ok := c.old.program.Tables.Sets[e.Set].Rows[e.Class]; ok {
-			gone = append(gone, table.Entry{Set: e.Set, Class: e.Class})
-		}
 		if e.Row != 0 {
 			come = append(come, e)
 		}
 	}
-	c.entries(gone, b.deleteElements)
+	c.entries(c.held, b.deleteElements)
 	c.entries(come, b.addElements)
-	flipDispatch(b, c.old, c.next)
+	if c.was != c.now.dispatch {
+		flipDispatch(b, c.was, c.now)
+	}
 }
 
-func flipDispatch(b *batch, old, next *state) {
+func flipDispatch(b *batch, old *dispatch, next *state) {
 	for _, m := range next.dispatchMaps() {
-		was, now := old.dispatch.maps[m.name], next.dispatch.maps[m.name]
+		was, now := old.maps[m.name], next.dispatch.maps[m.name]
 		var gone, come []element
 		for _, key := range slices.Sorted(maps.Keys(was)) {
 			if was[key] != now[key] {
@@ -181,14 +219,14 @@ func flipDispatch(b *batch, old, next *state) {
 		b.deleteElements(m.name, gone)
 		b.addElements(m.name, come)
 	}
-	if !slices.Equal(old.dispatch.podNets, next.dispatch.podNets) {
+	if !slices.Equal(old.podNets, next.dispatch.podNets) {
 		for i, m := range next.podNetSets() {
-			b.deleteElements(m.name, podNetElements(old.dispatch.podNets, i == 0))
+			b.deleteElements(m.name, podNetElements(old.podNets, i == 0))
 			b.addElements(m.name, podNetElements(next.dispatch.podNets, i == 0))
 		}
 	}
 	for _, d := range verdict.Directions {
-		if old.dispatch.others[d] != next.dispatch.others[d] {
+		if old.others[d] != next.dispatch.others[d] {
 			b.replaceRules(next.othersChain(d, next.dispatch.others[d]))
 		}
 	}
@@ -197,22 +235,21 @@ func flipDispatch(b *batch, old, next *state) {
 // drop deletes what nothing points at any more: sets' chains before their maps,
 // and those before the chains of rows.
 func (c *changes) drop(b *batch) {
-	old := c.old
 	c.entries(c.delta.OldEntries, b.deleteElements)
 	if c.bridge != nil {
-		c.entries(c.bridge.leftovers(c.next.program.Tables), b.deleteElements)
+		c.entries(c.bridge.leftovers, b.deleteElements)
 	}
-	for _, name := range slices.Sorted(maps.Keys(old.dispatch.forks)) {
-		if _, ok := c.next.dispatch.forks[name]; !ok {
+	for _, name := range slices.Sorted(maps.Keys(c.was.forks)) {
+		if _, ok := c.now.dispatch.forks[name]; !ok {
 			b.deleteChain(name)
 		}
 	}
 	for _, id := range c.delta.OldSets {
-		b.deleteChain(old.set(id, old.program.Tables.Sets[id].Direction))
-		b.deleteMap(old.rows(id))
+		b.deleteChain(c.now.set(id, c.now.tables.Sets[id].Direction))
+		b.deleteMap(c.now.rows(id))
 	}
 	for _, id := range c.delta.OldRows {
-		for _, name := range c.next.leave(id) {
+		for _, name := range c.now.leave(id) {
 			b.deleteChain(name)
 		}
 	}

@@ -34,19 +34,6 @@ type Dataplane struct {
 
 var _ dataplane.Dataplane = (*Dataplane)(nil)
 
-// state is a program with its places in one epoch.
-type state struct {
-	builder
-	program  dataplane.Program
-	dispatch *dispatch
-}
-
-// place computes the dispatch for the state's epoch.
-func (s *state) place() (err error) {
-	s.dispatch, err = s.builder.dispatch(s.program)
-	return err
-}
-
 // New returns a dataplane that has done nothing yet. What a former process
 // left in the kernel stays in force until the first Apply.
 func New(options Options) *Dataplane {
@@ -63,9 +50,9 @@ func New(options Options) *Dataplane {
 }
 
 // Apply makes p what is enforced, as dataplane.Dataplane says. The first Apply,
-// and each after one that failed, builds the whole table anew beside the old;
-// all others change what differs. A table that somebody deleted is loaded
-// again at once, if anything differs.
+// and each after an error, builds the whole table anew beside the old; all
+// others change what differs. A table that somebody deleted is loaded again at
+// once, if anything differs.
 func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 	s, err := dial(d.options.NetNS)
 	if err != nil {
@@ -73,31 +60,39 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 	}
 	defer func() { _ = s.close() }()
 	p.Tables = p.Tables.Only() // the other stages of host endpoints are not enforced yet
-	old := d.now
-	d.now = nil
-	if old != nil {
-		next := d.state(p)
-		err := d.change(ctx, s, old, next)
-		if err == nil {
-			d.now = next
-			return nil
-		}
-		if !errors.Is(err, unix.ENOENT) {
+	if d.now != nil {
+		err := d.change(ctx, s, d.now.changeTo(p))
+		if err == nil || !errors.Is(err, unix.ENOENT) {
 			return explain(err)
 		}
 	}
-	next := d.state(p)
-	if err := d.load(ctx, s, next); err != nil {
-		return explain(err)
-	}
-	d.now = next
-	return nil
+	d.now, err = d.load(ctx, s, p)
+	return explain(err)
 }
 
-func (d *Dataplane) state(p dataplane.Program) *state {
-	return &state{program: p, builder: builder{
+// Change makes what c leads to what is enforced, as dataplane.Dataplane says.
+func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
+	if d.now == nil {
+		return dataplane.ErrOutOfStep
+	}
+	s, err := dial(d.options.NetNS)
+	if err != nil {
+		d.now = nil
+		return explain(err)
+	}
+	defer func() { _ = s.close() }()
+	err = d.change(ctx, s, c)
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("%w: %w", dataplane.ErrOutOfStep, err)
+	}
+	return explain(err)
+}
+
+func (d *Dataplane) builder(epoch int) builder {
+	return builder{
+		names: names{epoch: epoch}, book: newRowBook(),
 		logGroup: d.options.LogGroup, logRate: d.options.LogRate, logBurst: d.options.LogBurst,
-	}}
+	}
 }
 
 // Remove deletes the table. Connections and other tables are left alone.

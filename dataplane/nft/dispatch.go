@@ -8,13 +8,12 @@ import (
 
 	"github.com/google/nftables/expr"
 
-	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
 
 // dispatch says where the packets of which interface and address go. It is
-// small (local endpoints only) and made anew for each program.
+// small (local endpoints only) and made anew when one of them changes.
 type dispatch struct {
 	// maps holds, by the name of a map or set and by key, the target.
 	maps map[string]map[string]target
@@ -70,23 +69,23 @@ func (b builder) podNetSets() []namedMap {
 	}
 }
 
-// dispatch computes where a program's endpoints are. The error names an
+// dispatch computes where a state's endpoints are. The error names an
 // endpoint that breaks a rule of table: it is a fault of the compiler.
-func (b builder) dispatch(p dataplane.Program) (*dispatch, error) {
-	d := &dispatch{maps: map[string]map[string]target{}, forks: map[string]chain{}, podNets: rangesOf(p.PodNets)}
+func (b builder) dispatch(p *state) (*dispatch, error) {
+	d := &dispatch{maps: map[string]map[string]target{}, forks: map[string]chain{}, podNets: rangesOf(p.settings.PodNets)}
 	for _, m := range b.dispatchMaps() {
 		d.maps[m.name] = map[string]target{}
 	}
-	ids := make([]verdict.EndpointID, 0, len(p.Tables.Endpoints))
-	for id := range p.Tables.Endpoints {
+	ids := make([]verdict.EndpointID, 0, len(p.tables.Endpoints))
+	for id := range p.tables.Endpoints {
 		ids = append(ids, id)
 	}
 	slices.SortFunc(ids, verdict.EndpointID.Compare)
 	for _, id := range ids {
-		e := p.Tables.Endpoints[id]
+		e := p.tables.Endpoints[id]
 		if id.Kind == verdict.Host {
-			b.placeHost(d, e, p.Interfaces[id])
-		} else if err := b.placePod(d, e, p.Interfaces[id]); err != nil {
+			b.placeHost(d, e, p.interfaces[id])
+		} else if err := b.placePod(d, e, p.interfaces[id]); err != nil {
 			return nil, err
 		}
 	}

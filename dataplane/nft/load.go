@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -27,31 +28,34 @@ func (i inventory) epoch() int {
 }
 
 // load builds the whole of a program in a new epoch, leads the base chains
-// there, and deletes the rest of the table.
-func (d *Dataplane) load(ctx context.Context, s *socket, next *state) error {
+// there, and deletes the rest of the table. After an error it returns no state.
+func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*state, error) {
 	old, err := s.list()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	next.epoch, next.book = old.epoch(), newRowBook()
-	if err := next.place(); err != nil {
-		return err
+	next, err := newState(d.builder(old.epoch()), p)
+	if err != nil {
+		return nil, err
 	}
 	var add, drop batch
 	add.addTable(tableComment)
 	addAll(&add, next)
 	if err := s.commit(ctx, &add, cut); err != nil {
-		return err
+		return nil, err
 	}
 	if err := enterEpoch(ctx, s, next, old); err != nil {
-		return err
+		return nil, err
 	}
 	dropOthers(&drop, old)
-	if drop.empty() {
-		return nil
+	if !drop.empty() {
+		grace()
+		err = s.commit(ctx, &drop, cut)
 	}
-	grace()
-	return s.commit(ctx, &drop, cut)
+	if err != nil {
+		return nil, err
+	}
+	return next, nil
 }
 
 // enterEpoch leads the base chains into an epoch. Where somebody put something
@@ -85,7 +89,7 @@ func enterEpoch(ctx context.Context, s *socket, next *state, old inventory) erro
 // addAll adds everything but the base chains: each object after those that it
 // names.
 func addAll(b *batch, s *state) {
-	t := s.program.Tables
+	t := s.tables
 	for _, v4 := range []bool{true, false} {
 		b.addMap(s.hostMap(v4))
 		b.addElements(s.hosts(v4), hostElements(t.Hosts, v4))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
@@ -95,6 +96,44 @@ func TestSequences(t *testing.T) {
 	w.apply(w.dataplane(), last)
 	if diff := cmp.Diff(content(w.nft("list", "table", "inet", "tierwall")), content(got)); diff != "" {
 		t.Errorf("the way mattered (-direct +by detours):\n%s", diff)
+	}
+}
+
+// TestChange: deltas alone lead to what a whole program would, and are refused
+// where it is not known what they change.
+func TestChange(t *testing.T) {
+	w := newWorld(t, 9)
+	h := newHand(0)
+	d := w.dataplane()
+	ctx := context.Background()
+	if err := d.Change(ctx, dataplane.Change{}); !errors.Is(err, dataplane.ErrOutOfStep) {
+		t.Fatalf("before the first program: %v", err)
+	}
+	last := w.program(h)
+	w.apply(d, last)
+	a := verdict.EndpointID{Kind: verdict.Pod, Namespace: "blue", Name: "a"}
+	for round := range 8 {
+		next := w.next(h, round+1)
+		c := dataplane.Change{Delta: table.Diff(last.Tables, next.Tables), Settings: &next.Settings}
+		next.Interfaces = maps.Clone(next.Interfaces)
+		place := []string{"v-a"}
+		if round%3 == 1 {
+			place = []string{"elsewhere"}
+		}
+		next.Interfaces[a] = place
+		h.Program = next
+		c.Interfaces = map[verdict.EndpointID][]string{a: place}
+		w.must(d.Change(ctx, c))
+		last = next
+	}
+	got := w.nft("list", "table", "inet", "tierwall")
+	w.must(d.Remove(ctx))
+	if err := d.Change(ctx, dataplane.Change{}); !errors.Is(err, dataplane.ErrOutOfStep) {
+		t.Fatalf("after Remove: %v", err)
+	}
+	w.apply(w.dataplane(), last)
+	if diff := cmp.Diff(content(w.nft("list", "table", "inet", "tierwall")), content(got)); diff != "" {
+		t.Errorf("the way mattered (-direct +by changes):\n%s", diff)
 	}
 }
 

@@ -97,7 +97,7 @@ func TestConflict(t *testing.T) {
 	s := h.set(verdict.Ingress, verdict.Pod, yes, yes, nil)
 	h.pod(&machine{name: "a", iface: "v", addrs: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}, s, s)
 	h.pod(&machine{name: "b", iface: "v", addrs: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}, s, s)
-	d, err := builder{}.dispatch(h.Program)
+	d, err := builder{}.dispatch(placed(t, h))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +108,17 @@ func TestConflict(t *testing.T) {
 	}
 	e := h.Tables.Endpoints[verdict.EndpointID{Kind: verdict.Pod, Namespace: "blue", Name: "b"}]
 	e.Spans[0][0].To = netip.MustParseAddr("10.1.0.2")
-	if _, err := (builder{}).dispatch(h.Program); err == nil {
+	if _, err := newState(builder{}, h.Program); err == nil {
 		t.Error("a pod with a range of addresses is accepted")
 	}
+}
+
+func placed(t *testing.T, h *hand) *state {
+	s, err := newState(builder{}, h.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestHostTarget: a host endpoint with one set for all addresses goes right to
@@ -184,7 +192,7 @@ func TestBridge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		from, to := tables(t, []table.SetID{1}), tables(t, []table.SetID{2})
 		d := table.Diff(from, to)
-		b := newBridge(from, to, d, firstBridge)
+		b := bridgeOf(from, to, d)
 		if b == nil {
 			if len(d.Hosts)+len(d.OldNets)+len(d.NewNets) > 0 {
 				t.Fatal("no bridge")
