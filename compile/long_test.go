@@ -1,8 +1,6 @@
 package compile_test
 
 import (
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,18 +12,11 @@ import (
 // TestLong is the comparison with the oracle at any size, through histories of
 // changes, for runs by hand and by night:
 //
-//	TIERWALL_PAIRS=10000000 go test ./compile -run TestLong -timeout 0 -v
+//	go test ./compile -run TestLong -timeout 0 -v -pairs 200000000
 //
-// Without the variable it does what takes a second.
+// It takes one pair for each twenty of TestAgree.
 func TestLong(t *testing.T) {
-	pairs := 20_000
-	if text := os.Getenv("TIERWALL_PAIRS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("TIERWALL_PAIRS: %v", err)
-		}
-		pairs = n
-	}
+	pairs := *pairs / 20
 	began, said := time.Now(), time.Now()
 	done := 0
 	for seed := uint64(1 << 32); done < pairs; seed++ {
@@ -35,8 +26,9 @@ func TestLong(t *testing.T) {
 		c.Apply(world...)
 		s.Apply(world...)
 		for range 6 {
-			n, _ := compare(t, g, s, c.Tables())
-			done += n
+			seen := newTally()
+			compare(t, g, s, c.Tables(), seen)
+			done += seen.packets
 			if t.Failed() {
 				t.Fatalf("seed %d, pair %d", seed, done)
 			}

@@ -31,21 +31,53 @@ var (
 	protocols  = []uint8{verdict.TCP, verdict.UDP, verdict.SCTP, verdict.ICMP, verdict.ICMPv6, 47}
 )
 
-// State returns a random state.
+// State returns a random state, with random settings.
 func (g *Gen) State() *model.State {
 	s := model.NewState()
 	s.Apply(g.World()...)
+	s.Settings = g.settings()
+	return s
+}
+
+// settings returns the defaults half of the time, else others that meet the
+// packets more often.
+func (g *Gen) settings() model.Settings {
+	if g.IntN(2) == 0 {
+		return model.DefaultSettings()
+	}
+	s := model.Settings{HTTPAsL4: g.IntN(2) == 0}
+	list := func() (all []model.Failsafe) {
+		for range g.IntN(3) {
+			f := model.Failsafe{Protocol: pick(g, protocols[:3]), Port: pick(g, Ports)}
+			if g.IntN(2) == 0 {
+				f.Net = g.net()
+			}
+			all = append(all, f)
+		}
+		return all
+	}
+	s.FailsafeIn, s.FailsafeOut = list(), list()
 	return s
 }
 
 // World returns the changes that make a random state, in random order.
 func (g *Gen) World() []model.Change {
 	var all []model.Change
-	put := func(o model.Object) { all = append(all, model.Put(o)) }
+	seen := map[model.Key]bool{}
+	put := func(o model.Object) {
+		if k := o.Key(); !seen[k] { // each object once, so that the order of changes is free
+			seen[k] = true
+			all = append(all, model.Put(o))
+		}
+	}
 	for _, ns := range namespaces {
-		put(&model.Namespace{Name: ns, Labels: g.labels()})
+		if g.IntN(8) > 0 { // else it is not known, and neither is what it would hand down
+			put(&model.Namespace{Name: ns, Labels: g.labels()})
+		}
 		for _, sa := range accounts {
-			put(&model.ServiceAccount{Namespace: ns, Name: sa, Labels: g.labels()})
+			if g.IntN(8) > 0 {
+				put(&model.ServiceAccount{Namespace: ns, Name: sa, Labels: g.labels()})
+			}
 		}
 		for i := range 1 + g.IntN(4) {
 			put(g.Pod(ns, fmt.Sprintf("p%d", i)))
@@ -59,13 +91,16 @@ func (g *Gen) World() []model.Change {
 	for i := range g.IntN(3) {
 		put(g.slice(fmt.Sprintf("slice%d", i)))
 	}
-	put(&model.Tier{Name: "sec", Order: g.order(), Pass: g.IntN(3) == 0})
+	for range g.IntN(3) {
+		put(g.tier())
+	}
 	for i := range g.IntN(3) {
 		put(g.hostEndpoint(fmt.Sprintf("h%d", i)))
 	}
-	put(&model.Profile{Name: "prof", Labels: g.labels(), Rules: [2][]model.Rule{g.rules(""), g.rules("")}})
-	for i := range g.IntN(7) {
-		put(g.Policy(fmt.Sprintf("pol%d", i)))
+	put(&model.Profile{Name: "prof", Labels: g.labels(), Rules: [2][]model.Rule{g.service(g.rules(""), verdict.Ingress), g.service(g.rules(""), verdict.Egress)},
+		Invalid: [2]bool{g.IntN(20) == 0, g.IntN(20) == 0}})
+	for range g.IntN(8) {
+		put(g.Policy(fmt.Sprintf("pol%d", g.IntN(4))))
 	}
 	for i := range g.IntN(3) {
 		put(g.staged(fmt.Sprintf("pol%d", i)))
@@ -93,7 +128,10 @@ func (g *Gen) Mutation() model.Change {
 	case 3:
 		return model.Put(g.networkSet(ns, "set"))
 	case 4:
-		return model.Put(&model.Tier{Name: "sec", Order: g.order(), Pass: g.IntN(3) == 0})
+		if g.IntN(3) == 0 {
+			return model.Delete(g.tier().Key())
+		}
+		return model.Put(g.tier())
 	case 5:
 		return model.Delete(g.Pod(ns, fmt.Sprintf("p%d", g.IntN(4))).Key())
 	case 6, 7:
@@ -122,8 +160,18 @@ func (g *Gen) order() *float64 {
 	if g.IntN(4) == 0 {
 		return nil
 	}
-	f := float64(g.IntN(3) * 500)
+	f := pick(g, []float64{0, 500, 1000, -1, 0.5, 1e9})
 	return &f
+}
+
+// tier returns a tier, mostly one of a user; a built-in one may be stored with
+// another order or default action than it is made with.
+func (g *Gen) tier() *model.Tier {
+	name := "sec"
+	if g.IntN(4) == 0 {
+		name = pick(g, tierNames)
+	}
+	return &model.Tier{Name: name, Order: g.order(), Pass: g.IntN(3) == 0}
 }
 
 func (g *Gen) node() string {
@@ -156,9 +204,12 @@ func (g *Gen) Pod(ns, name string) *model.Endpoint {
 func (g *Gen) hostEndpoint(name string) *model.Endpoint {
 	e := &model.Endpoint{
 		ID:   verdict.EndpointID{Kind: verdict.Host, Name: name},
-		Node: g.node(), Labels: g.labels(), Interface: pick(g, []string{"eth0", "*"}),
+		Node: g.node(), Labels: g.labels(), Interface: pick(g, []string{"eth0", "*", ""}),
 		Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 2, name[1]})},
 		Ports: g.namedPorts(),
+	}
+	if g.IntN(2) == 0 {
+		e.Addrs = append(e.Addrs, netip.MustParseAddr(fmt.Sprintf("fd00::1:%x", name[1])))
 	}
 	for _, p := range []string{"prof", "projectcalico-default-allow", "absent"} {
 		if g.IntN(3) == 0 {
@@ -191,7 +242,7 @@ func (g *Gen) slice(name string) *model.EndpointSlice {
 
 // nodeObject returns a node whose addresses pods and hosts may have too.
 func (g *Gen) nodeObject(name string) *model.Node {
-	n := &model.Node{Name: name, Labels: g.labels()}
+	n := &model.Node{Name: name, Labels: g.labels(), PodNets: []netip.Prefix{g.net()}}
 	for range g.IntN(3) {
 		n.Addrs = append(n.Addrs, g.address(pick(g, []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()})))
 	}
@@ -219,14 +270,19 @@ func (g *Gen) net() netip.Prefix {
 	return netip.PrefixFrom(a, pick(g, []int{0, 8, 24, 28, 30, 32})).Masked()
 }
 
-// Policy returns a random policy of a random kind and tier.
+// Policy returns a random policy of a random kind, scope and tier. A name may so
+// be that of several policies, which then tie.
 func (g *Gen) Policy(name string) *model.Policy {
 	p := &model.Policy{ID: verdict.PolicyID{Kind: "GlobalNetworkPolicy", Name: name}, Tier: pick(g, tierNames), Order: g.order()}
 	p.Selector = g.selector()
 	scope := ""
-	if g.IntN(2) == 0 {
+	switch {
+	case g.IntN(2) == 0:
 		scope = pick(g, namespaces)
+		p.ID.Kind, p.ID.Namespace = pick(g, []string{"NetworkPolicy", "KubernetesNetworkPolicy"}), scope
 		p.Selector = selector.And(p.Selector, selector.Equal(model.LabelNamespace, scope))
+	case g.IntN(4) == 0:
+		p.ID.Kind = "ClusterNetworkPolicy"
 	}
 	p.Applies = [2]bool{g.IntN(4) > 0, g.IntN(4) > 0}
 	p.Rules = [2][]model.Rule{g.service(g.rules(scope), verdict.Ingress), g.service(g.rules(scope), verdict.Egress)}
@@ -244,6 +300,9 @@ func (g *Gen) Policy(name string) *model.Policy {
 // exist.
 func (g *Gen) staged(name string) *model.StagedPolicy {
 	p := g.Policy(name)
+	if p.ID.Kind == "ClusterNetworkPolicy" { // has no staged form
+		p.ID.Kind = "GlobalNetworkPolicy"
+	}
 	out := &model.StagedPolicy{Replaces: p.ID}
 	p.ID.Kind = "Staged" + p.ID.Kind
 	if out.ID = p.ID; g.IntN(3) > 0 {
@@ -252,33 +311,50 @@ func (g *Gen) staged(name string) *model.StagedPolicy {
 	return out
 }
 
+// selector returns a selector of any form, up to two levels deep.
 func (g *Gen) selector() *selector.Selector {
+	switch g.IntN(7) {
+	case 0:
+		return selector.All()
+	case 1:
+		return selector.Or(g.comparison(), g.comparison())
+	case 2:
+		return selector.And(g.comparison(), g.comparison())
+	case 3:
+		return selector.Not(g.comparison())
+	}
+	return g.comparison()
+}
+
+// comparison returns a selector of one label, own or inherited.
+func (g *Gen) comparison() *selector.Selector {
 	k := pick(g, keys)
 	if g.IntN(4) == 0 {
 		k = pick(g, []string{model.PrefixNamespace, model.PrefixServiceAcct}) + k
 	}
-	var s *selector.Selector
-	switch g.IntN(5) {
+	v := pick(g, values)
+	switch g.IntN(9) {
 	case 0:
-		return selector.All()
+		return selector.Has(k)
 	case 1:
-		s = selector.Has(k)
+		return selector.In(k, v, "c")
 	case 2:
-		return selector.Or(selector.Equal(k, pick(g, values)), selector.Equal(pick(g, keys), pick(g, values)))
-	default:
-		s = selector.Equal(k, pick(g, values))
+		return selector.NotIn(k, v, "c")
+	case 3:
+		return selector.MustParse(k + " != '" + v + "'")
+	case 4:
+		return selector.MustParse(k + pick(g, []string{" contains '", " starts with '", " ends with '"}) + v + "'")
 	}
-	if g.IntN(4) == 0 {
-		return selector.Not(s)
-	}
-	return s
+	return selector.Equal(k, v)
 }
 
 func (g *Gen) rules(scope string) []model.Rule {
 	rules := make([]model.Rule, g.IntN(5))
 	for i := range rules {
 		r := &rules[i]
-		r.Index = i
+		if r.Index = i; i > 0 && g.IntN(6) == 0 {
+			r.Index = rules[i-1].Index // as several that come from one of a Kubernetes policy
+		}
 		r.Action = pick(g, []verdict.Action{verdict.ActionAllow, verdict.ActionDeny, verdict.ActionPass, verdict.ActionLog})
 		if g.IntN(8) == 0 {
 			r.IPVersion = pick(g, []uint8{4, 6})
@@ -301,6 +377,9 @@ func (g *Gen) rules(scope string) []model.Rule {
 		g.names(&r.Source, 16)
 		g.icmp(r)
 		r.HTTP = g.IntN(20) == 0
+		if g.IntN(20) == 0 {
+			r.Annotations = map[string]string{"name": "some"}
+		}
 	}
 	return rules
 }
@@ -391,7 +470,11 @@ func (g *Gen) service(rules []model.Rule, d verdict.Direction) []model.Rule {
 			p = &rules[i].Destination
 		}
 		if g.IntN(8) == 0 {
-			*p = model.Peer{Service: &model.ServiceRef{Namespace: pick(g, namespaces), Name: "svc"}}
+			numbers, not := p.Ports, p.NotPorts
+			*p = model.Peer{Service: &model.ServiceRef{Namespace: pick(g, namespaces), Name: pick(g, []string{"svc", "svc", "absent"})}}
+			if d == verdict.Ingress { // a service as source may stand beside ports
+				p.Ports, p.NotPorts = numbers, not
+			}
 		}
 	}
 	return rules
