@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,8 @@ type EffectivePolicies struct {
 	Addresses []string           `json:"addresses"`
 	Ingress   EffectiveDirection `json:"ingress"`
 	Egress    EffectiveDirection `json:"egress"`
+	// Warnings are the findings about the policies that apply.
+	Warnings []model.Problem `json:"warnings,omitempty"`
 }
 
 // EffectiveDirection is what applies in one direction, in the order of
@@ -24,6 +27,9 @@ type EffectivePolicies struct {
 type EffectiveDirection struct {
 	// Tiers are those in which a policy applies; never nil.
 	Tiers []EffectiveTier `json:"tiers"`
+	// Staged are the policies that would apply if everything staged were
+	// enforced, tier by tier; nil if that is what applies already.
+	Staged []EffectiveTier `json:"staged,omitempty"`
 	// Then says what happens to a connection that no tier decides: allow or
 	// deny, or the profiles that are asked.
 	Then string `json:"then"`
@@ -52,6 +58,8 @@ type EffectivePolicy struct {
 	Actions []string `json:"actions"`
 	// Invalid says that they cannot be read, so that all is denied.
 	Invalid bool `json:"invalid,omitempty"`
+	// Staged says that it is not enforced.
+	Staged bool `json:"staged,omitempty"`
 }
 
 // Effective returns the policies that apply to an endpoint, given by a
@@ -66,20 +74,34 @@ func Effective(s *model.State, ref string) (*EffectivePolicies, error) {
 		out.Addresses = append(out.Addresses, a.String())
 	}
 	oracle := evaluate.New(s)
-	out.Ingress = effective(oracle, e, verdict.Ingress)
-	out.Egress = effective(oracle, e, verdict.Egress)
+	out.Ingress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Ingress), Then: then(e)}
+	out.Egress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Egress), Then: then(e)}
+	if pending := s.Pending(); pending != s {
+		would := evaluate.New(pending)
+		out.Ingress.stage(effective(would, e, verdict.Ingress))
+		out.Egress.stage(effective(would, e, verdict.Egress))
+	}
+	out.Warnings = FindingsAt(s, e, verdict.Directions[:]...)
 	return out, nil
 }
 
-func effective(oracle *evaluate.Oracle, e *model.Endpoint, d verdict.Direction) EffectiveDirection {
-	out := EffectiveDirection{Tiers: []EffectiveTier{}, Then: then(e)}
+// stage notes what would apply, if that is something else.
+func (d *EffectiveDirection) stage(would []EffectiveTier) {
+	if !reflect.DeepEqual(d.Tiers, would) {
+		d.Staged = would
+	}
+}
+
+func effective(oracle *evaluate.Oracle, e *model.Endpoint, d verdict.Direction) []EffectiveTier {
+	out := []EffectiveTier{}
 	for _, t := range oracle.Effective(e, d) {
 		tier := EffectiveTier{Tier: t.Name, Order: t.Order, End: verdict.ActionDeny.String(), Missing: t.Missing}
 		if t.Pass {
 			tier.End = verdict.ActionPass.String()
 		}
 		for _, p := range t.Policies {
-			ep := EffectivePolicy{Policy: p.ID.String(), Order: p.Order, Actions: []string{}, Invalid: p.Invalid[d]}
+			ep := EffectivePolicy{Policy: p.ID.String(), Order: p.Order, Actions: []string{}, Invalid: p.Invalid[d],
+				Staged: strings.HasPrefix(p.ID.Kind, "Staged")}
 			last := -1
 			for _, r := range p.Rules[d] {
 				if r.Index != last { // one written rule can be several
@@ -90,7 +112,7 @@ func effective(oracle *evaluate.Oracle, e *model.Endpoint, d verdict.Direction) 
 			}
 			tier.Policies = append(tier.Policies, ep)
 		}
-		out.Tiers = append(out.Tiers, tier)
+		out = append(out, tier)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tierwall/tierwall/evaluate"
 	"github.com/tierwall/tierwall/model"
@@ -36,6 +37,8 @@ type Explanation struct {
 	// Pending is what would happen if everything staged were enforced; nil if
 	// nothing is staged.
 	Pending *Pending `json:"pending,omitempty"`
+	// Warnings are the findings about the policies that apply on either side.
+	Warnings []model.Problem `json:"warnings,omitempty"`
 }
 
 // Pending is a verdict as if everything staged were enforced (semantics.md
@@ -111,6 +114,15 @@ func Explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
 		}
 		x.Verdict = x.Ingress.Verdict
 	}
+	for _, side := range []struct {
+		at *model.Endpoint
+		d  verdict.Direction
+	}{{c.Egress.Endpoint, verdict.Egress}, {c.Ingress.Endpoint, verdict.Ingress}} {
+		if side.at != nil {
+			x.Warnings = append(x.Warnings, FindingsAt(s, side.at, side.d)...)
+		}
+	}
+	x.Warnings = slices.Compact(x.Warnings)
 	return x, nil
 }
 

@@ -33,6 +33,7 @@ func effectiveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			showWarnings(cmd, e.Warnings)
 			w := cmd.OutOrStdout()
 			if done, err := out.value(w, e); done || err != nil {
 				return err
@@ -95,6 +96,14 @@ func showEffective(w io.Writer, e *analysis.EffectivePolicies) error {
 			fmt.Fprintln(w, "  no policy applies")
 		}
 		fmt.Fprintf(w, "  then %s\n", d.Then)
+		if d.Staged != nil {
+			fmt.Fprintf(w, "  %s\n", p.bold("if what is staged were enforced:"))
+			for _, tier := range d.Staged {
+				if err := showTier(w, p, tier); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	return nil
 }
@@ -113,6 +122,9 @@ func showTier(w io.Writer, p painter, tier analysis.EffectiveTier) error {
 			rules = "cannot be read: denies all"
 		case policy.Rules == 0:
 			rules = "no rules"
+		}
+		if policy.Staged {
+			rules += " (staged: not enforced)"
 		}
 		lines = append(lines, []string{analysis.FormatOrder(policy.Order), policy.Policy, rules})
 	}

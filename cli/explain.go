@@ -72,6 +72,7 @@ func (e *explainer) run(cmd *cobra.Command) error {
 		}
 		x.Pending = &analysis.Pending{Verdict: y.Verdict, Egress: y.Egress, Ingress: y.Ingress}
 	}
+	showWarnings(cmd, x.Warnings)
 	if done, err := e.out.value(cmd.OutOrStdout(), x); err != nil {
 		return err
 	} else if !done {

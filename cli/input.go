@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/cli/cluster"
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/model"
@@ -60,6 +61,19 @@ func (i *input) all(cmd *cobra.Command) (*model.State, []model.Problem, error) {
 	return state, problems, nil
 }
 
+// judged reads the input for all that is to be said of it: its problems, and
+// what may not be what was meant.
+func (i *input) judged(cmd *cobra.Command) ([]model.Problem, error) {
+	objects, problems, err := i.objects(cmd)
+	if err != nil {
+		return nil, err
+	}
+	state, more := manifest.State(objects)
+	problems = append(append(problems, more...), manifest.Locate(objects, analysis.Findings(state))...)
+	model.SortProblems(problems)
+	return problems, nil
+}
+
 // maxWarnings is how many problems a command shows that is not about them.
 const maxWarnings = 10
 
@@ -81,6 +95,13 @@ func (i *input) state(cmd *cobra.Command) (*model.State, error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", p)
 	}
 	return state, nil
+}
+
+// showWarnings writes findings to where problems go.
+func showWarnings(cmd *cobra.Command, all []model.Problem) {
+	for _, p := range all {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s [%s]\n", p, p.Code)
+	}
 }
 
 // isTerminal reports whether a stream is one.

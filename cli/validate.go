@@ -26,7 +26,7 @@ func validateCommand() *cobra.Command {
 			if err := out.check(); err != nil {
 				return err
 			}
-			_, problems, err := in.all(cmd)
+			problems, err := in.judged(cmd)
 			if err != nil {
 				return err
 			}

@@ -151,3 +151,23 @@ func within(path, parent string) bool {
 	rest, ok := strings.CutPrefix(path, parent)
 	return ok && (rest == "" || parent == "" || rest[0] == '.' || rest[0] == '[')
 }
+
+// Locate fills in where problems of the objects are, as far as these come from
+// files.
+func Locate(objects []*Object, problems []model.Problem) []model.Problem {
+	if len(problems) == 0 {
+		return nil
+	}
+	byName := make(map[string]*Object, len(objects))
+	for _, o := range objects {
+		byName[o.Name()] = o
+	}
+	out := make([]model.Problem, len(problems))
+	for i, p := range problems {
+		if o := byName[p.Object]; o != nil {
+			p = o.locate(p)
+		}
+		out[i] = p
+	}
+	return out
+}
