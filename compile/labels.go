@@ -219,7 +219,8 @@ func (c *Compiler) groupOf(s sort, labels map[string]string, parents []parentKey
 	}
 	slices.Sort(own)
 	c.own = own
-	k := append(c.key[:0], byte(s))
+	k := c.key[:0]
+	k = append(k, byte(s))
 	for _, id := range own {
 		k = binary.BigEndian.AppendUint32(k, uint32(id))
 	}
@@ -243,7 +244,7 @@ func (c *Compiler) groupOf(s sort, labels map[string]string, parents []parentKey
 		key: string(k), number: c.lastGroup, sort: s, own: slices.Clone(own), parents: slices.Clone(parents),
 		ports: slices.Clone(ports), labels: c.pairs,
 	}
-	g.source.group = g
+	g.group = g
 	c.groups[g.key] = g
 	for _, k := range parents {
 		c.parentOf(k).groups[g] = struct{}{}

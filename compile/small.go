@@ -71,10 +71,10 @@ func (m *small[K, V]) remove(k K) {
 	m.entries[i] = m.entries[last]
 	m.entries[last] = entry[K, V]{}
 	m.entries = m.entries[:last]
-	switch {
-	case last == 0:
+	switch last {
+	case 0:
 		*m = small[K, V]{}
-	case last == few/2:
+	case few / 2:
 		m.index = nil
 	}
 }

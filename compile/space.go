@@ -63,11 +63,11 @@ type owner struct {
 }
 
 func (o *owners) add(s *source) {
-	switch {
-	case o.first.source == s:
+	switch o.first.source {
+	case s:
 		o.first.count++
 		return
-	case o.first.source == nil:
+	case nil:
 		o.first = owner{s, 1}
 		return
 	}
@@ -282,7 +282,8 @@ func (s *space) settleHost(a netip.Addr, byAddr func([]*atom, netip.Addr) []*ato
 func (s *space) classOf(family int, atoms []*atom, ids *idPool) *class {
 	slices.SortFunc(atoms, compareAtoms)
 	atoms = slices.Compact(atoms)
-	key := append(s.key[:0], byte(family))
+	key := s.key[:0]
+	key = append(key, byte(family))
 	for _, a := range atoms {
 		key = binary.BigEndian.AppendUint32(key, a.id)
 	}

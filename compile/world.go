@@ -356,7 +356,7 @@ func (c *Compiler) putSlice(k model.Key, o *model.EndpointSlice) {
 		return
 	}
 	s := &slice{object: o}
-	s.source.slice = s
+	s.slice = s
 	c.slices[k] = s
 	ref := model.ServiceRef{Namespace: o.Namespace, Name: o.Service}
 	if c.services[ref] == nil {

@@ -38,18 +38,22 @@ func main() {
 	out := flag.String("o", "bench.json", "write the figures to this file")
 	profile := flag.String("cpuprofile", "", "write a profile of the run to this file")
 	flag.Parse()
-	if *profile != "" {
-		stop, err := profiled(*profile)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(2)
-		}
-		defer stop()
-	}
-	if err := measure(*only, *out); err != nil {
+	if err := run(*only, *out, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(2)
 	}
+}
+
+// run measures, with a profile if a file for it is named.
+func run(only, out, profile string) error {
+	if profile != "" {
+		stop, err := profiled(profile)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	return measure(only, out)
 }
 
 // profiled writes a CPU profile until what it returns is called.
