@@ -2,7 +2,6 @@ package table
 
 import (
 	"net/netip"
-	"slices"
 	"sort"
 
 	"github.com/tierwall/tierwall/verdict"
@@ -22,9 +21,8 @@ func (t *Tables) Class(a netip.Addr) ClassID {
 
 // firstFrom returns the first of Nets that does not end before the address.
 func (t *Tables) firstFrom(a netip.Addr) int {
-	if t.ends4 != nil && a.Is4() {
-		i, _ := slices.BinarySearch(t.ends4, number4(a))
-		return i
+	if t.ranges4 != nil && a.Is4() {
+		return t.ranges4.firstFrom(number4(a))
 	}
 	return sort.Search(len(t.Nets), func(i int) bool { return t.Nets[i].To.Compare(a) >= 0 })
 }

@@ -1,7 +1,6 @@
 package table
 
 import (
-	"encoding/binary"
 	"maps"
 	"net/netip"
 	"slices"
@@ -43,9 +42,8 @@ type Tables struct {
 	Sets      map[SetID]*Set
 	Rows      map[RowID]*Row
 
-	// ends4 are the last addresses of the IPv4 ranges of Nets, which come first
-	// there; nil if Index was not called.
-	ends4 []uint32
+	// ranges4 finds IPv4 addresses in Nets; nil if Index was not called.
+	ranges4 *ranges4
 }
 
 // New returns tables with nothing in them: no endpoint is policed.
@@ -148,22 +146,6 @@ func (b Band) equal(o Band) bool {
 	return b.From == o.From && b.To == o.To && slices.EqualFunc(b.Cells, o.Cells, func(x, y Cell) bool {
 		return x.From == y.From && x.To == y.To && x.Decision.Equal(y.Decision)
 	})
-}
-
-// Index makes look-ups among many Nets fast. Nets must not be changed after it.
-func (t *Tables) Index() {
-	t.ends4 = make([]uint32, 0, len(t.Nets))
-	for _, n := range t.Nets {
-		if !n.From.Is4() {
-			break
-		}
-		t.ends4 = append(t.ends4, number4(n.To))
-	}
-}
-
-func number4(a netip.Addr) uint32 {
-	b := a.As4()
-	return binary.BigEndian.Uint32(b[:])
 }
 
 // Only returns the tables without the sets of all stages but Normal, for
