@@ -6,6 +6,8 @@ export CGO_ENABLED := 0
 PRODUCT    := bin/tierwall
 STANDALONE := bin/tierwall-standalone
 LABHOST    := bin/tierwall-labhost
+UI         := ui/dist/index.html
+UI_SOURCES := $(shell find ui -name node_modules -prune -o -path ui/dist -prune -o -path ui/e2e -prune -o -type f -not -name '*.test.ts*' -print) server/manager/openapi.yaml
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS    := -s -w -X github.com/tierwall/tierwall/cli.Version=$(VERSION)
 LINTER     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -21,14 +23,24 @@ setup: ## install what the kernel tests and the lab need from the system (Debian
 
 build: $(PRODUCT) $(LABHOST) $(STANDALONE) ## bin/tierwall and bin/tierwall-standalone
 
-$(PRODUCT): FORCE
+# The pages, which the binaries contain. npm brings a Node of its own where the system's is older.
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	@test/setup.sh node
+	@echo "fetching the packages of the Manager" >&2
+	@cd ui && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund && touch node_modules/.package-lock.json
+
+$(UI): ui/node_modules/.package-lock.json $(UI_SOURCES)
+	@echo "building the Manager's pages" >&2
+	@cd ui && npm run --silent build
+
+$(PRODUCT): $(UI) FORCE
 	@echo "building $@" >&2
 	@$(GO) build -ldflags '$(LDFLAGS)' -o $@ ./cmd/tierwall
 
 $(LABHOST): FORCE
 	@$(GO) build -ldflags '-s -w' -o $@ ./cmd/tierwall-labhost
 
-$(STANDALONE): FORCE
+$(STANDALONE): $(UI) FORCE
 	@echo "building $@ (it contains a Kubernetes API server: minutes the first time, seconds after that)" >&2
 	@cd standalone && $(GO) build -ldflags '$(LDFLAGS)' -o ../$@ ./cmd/tierwall-standalone
 
@@ -40,9 +52,11 @@ test: setup build ## every test: units, laws, oracle = tables = kernel, the tuto
 	cd standalone && $(GO) test -timeout 20m ./...
 	$(PRODUCT) test test/conformance
 	$(STANDALONE) test test/conformance/[0-9]*.yaml
+	@$(MAKE) --no-print-directory test-ui
 
-test-ui: ## the browser tests (the Manager is not built yet: there are none)
-	@echo "the Manager is not built yet, so there are no browser tests" >&2; exit 1
+test-ui: build ## the Manager's tests: units, and the pages in a headless Chromium on a real server (as root)
+	@test/setup.sh browser
+	cd ui && npm run --silent lint && npm test && npm run --silent e2e
 
 e2e: ## tests on a real cluster (not written yet)
 	@echo "the tests on a real cluster are not written yet" >&2; exit 1
@@ -58,9 +72,11 @@ lint: ## static checks
 
 generate: ## deep copies and CRDs from the Go types, the API of the Manager from its document
 	tools/generate.sh
+	@$(MAKE) --no-print-directory ui/node_modules/.package-lock.json
+	cd ui && npm run --silent generate
 
 verify: generate ## fail if what is generated is not current, or a go.mod is not tidy
 	$(GO) mod tidy -diff
-	git diff --exit-code -- api server/manager
+	git diff --exit-code -- api server/manager ui/src/api
 
 FORCE:

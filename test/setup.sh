@@ -1,10 +1,20 @@
 #!/usr/bin/env bash
-# Installs what the lab and the kernel tests need and Go does not bring: nft, to
-# read tables as a person would, and ip, to look into namespaces.
+# Installs what Go does not bring. Without an argument: nft and ip, for the lab and
+# the kernel tests, to read tables as a person would and to look into namespaces.
+# `node`: npm, to build the Manager. `browser`: Chromium, for its tests.
 set -eu
 missing=()
-command -v nft >/dev/null || missing+=(nftables)
-command -v ip >/dev/null || missing+=(iproute2)
+case "${1:-kernel}" in
+  kernel)
+    command -v nft >/dev/null || missing+=(nftables)
+    command -v ip >/dev/null || missing+=(iproute2) ;;
+  node)
+    command -v npm >/dev/null || missing+=(nodejs npm) ;;
+  browser)
+    [ -x "${TIERWALL_CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium) ;;
+  *)
+    echo "usage: $0 [kernel|node|browser]" >&2; exit 2 ;;
+esac
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
   echo "please install: ${missing[*]} (as root, with your system's package manager)" >&2

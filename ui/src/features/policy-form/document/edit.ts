@@ -33,7 +33,7 @@ export interface TextProblem {
   column: number;
 }
 
-export type Reading = { document: Document; value: Record<string, unknown>; problem?: undefined } | { document?: undefined; problem: TextProblem };
+export type Reading = { document: Document; value: Record<string, unknown>; problem?: undefined } | { document?: undefined; value?: undefined; problem: TextProblem };
 
 /** Parses a text. Not readable: broken YAML, several documents, or no mapping at the top. */
 export function readText(text: string): Reading {

@@ -1,0 +1,34 @@
+/** What the user may do, as the server found it; the server decides again when it is done. */
+import { useQuery } from '@tanstack/react-query';
+import type { Schemas } from './client';
+import { accessQuery } from './queries';
+
+export interface Wanted {
+  verb: Schemas['Right']['verb'];
+  kind: string;
+  namespace?: string;
+  /** For policies of projectcalico.org. */
+  tier?: string;
+}
+
+/** Allowed, or not and by which missing right. */
+export interface Permission {
+  allowed: boolean;
+  missing?: string;
+}
+
+export function permission(access: Schemas['Access'] | undefined, wanted: Wanted): Permission {
+  if (!access) return { allowed: false, missing: 'what you may do is not known yet' };
+  const tier = wanted.tier === undefined ? undefined : access.tiers.find((one) => one.tier === wanted.tier);
+  const rights = tier ? tier.rights : access.objects;
+  const right = rights.find((one) => one.kind === wanted.kind && one.verb === wanted.verb) ?? access.objects.find((one) => one.kind === wanted.kind && one.verb === wanted.verb);
+  if (!right) return { allowed: false, missing: `${wanted.verb} on ${wanted.kind}` };
+  if (right.everywhere || (wanted.namespace !== undefined && right.namespaces.includes(wanted.namespace))) return { allowed: true };
+  if (wanted.namespace === undefined && right.namespaces.length > 0) return { allowed: true };
+  return { allowed: false, missing: right.missing || `${wanted.verb} on ${wanted.kind}` };
+}
+
+export function usePermission(): (wanted: Wanted) => Permission {
+  const { data } = useQuery(accessQuery);
+  return (wanted) => permission(data, wanted);
+}

@@ -1,0 +1,54 @@
+/** What the pages ask, each with its key: the first word says what it is about, for invalidation. */
+import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
+import { answer, api, ApiError, setCsrfToken } from './client';
+import type { operations } from './schema.gen';
+
+type Query<O extends keyof operations> = NonNullable<operations[O]['parameters']['query']>;
+
+export function newQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 30_000,
+        retry: (count, error) => count < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500),
+        placeholderData: keepPreviousData,
+      },
+    },
+  });
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: async ({ signal }) => {
+    const session = await answer(api.GET('/session', { signal }));
+    setCsrfToken(session.csrfToken);
+    return session;
+  },
+  staleTime: Infinity,
+  retry: false,
+});
+
+export const loginMethodsQuery = queryOptions({ queryKey: ['login'], queryFn: ({ signal }) => answer(api.GET('/login', { signal })) });
+export const accessQuery = queryOptions({ queryKey: ['access'], queryFn: ({ signal }) => answer(api.GET('/access', { signal })) });
+export const tiersQuery = queryOptions({ queryKey: ['tiers'], queryFn: ({ signal }) => answer(api.GET('/tiers', { signal })) });
+export const flowsQuery = queryOptions({ queryKey: ['flows'], queryFn: ({ signal }) => answer(api.GET('/flows', { signal })) });
+export const nodesQuery = queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => answer(api.GET('/nodes', { signal })) });
+
+export const clusterQuery = (query: Query<'getCluster'> = {}) =>
+  queryOptions({ queryKey: ['cluster', query], queryFn: ({ signal }) => answer(api.GET('/cluster', { params: { query }, signal })) });
+export const boardQuery = (query: Query<'getBoard'>) =>
+  queryOptions({ queryKey: ['board', query], queryFn: ({ signal }) => answer(api.GET('/board', { params: { query }, signal })) });
+export const policiesQuery = (query: Query<'listPolicies'>) =>
+  queryOptions({ queryKey: ['policies', query], queryFn: ({ signal }) => answer(api.GET('/policies', { params: { query }, signal })) });
+export const endpointsQuery = (query: Query<'listEndpoints'>) =>
+  queryOptions({ queryKey: ['endpoints', query], queryFn: ({ signal }) => answer(api.GET('/endpoints', { params: { query }, signal })) });
+export const endpointQuery = (ref: string) =>
+  queryOptions({ queryKey: ['endpoint', ref], queryFn: ({ signal }) => answer(api.GET('/endpoint', { params: { query: { ref } }, signal })), placeholderData: undefined });
+export const networkSetsQuery = (query: Query<'listNetworkSets'>) =>
+  queryOptions({ queryKey: ['networksets', query], queryFn: ({ signal }) => answer(api.GET('/networksets', { params: { query }, signal })) });
+export const namespacesQuery = (query: Query<'listNamespaces'>) =>
+  queryOptions({ queryKey: ['namespaces', query], queryFn: ({ signal }) => answer(api.GET('/namespaces', { params: { query }, signal })) });
+export const explainQuery = (body: { from: string; to: string; port?: string }) =>
+  queryOptions({ queryKey: ['explain', body], queryFn: ({ signal }) => answer(api.POST('/explain', { body, signal })), placeholderData: undefined });
+export const previewDeleteQuery = (id: string) =>
+  queryOptions({ queryKey: ['preview', id], queryFn: ({ signal }) => answer(api.POST('/preview', { body: { delete: id, limit: 50 }, signal })), placeholderData: undefined });

@@ -1,0 +1,92 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Link, Outlet, redirect } from '@tanstack/react-router';
+import { ApiError } from '../api/client';
+import { sessionQuery } from '../api/queries';
+import { HomePage } from '../features/home/page';
+import { LoginPage } from '../features/login/page';
+import { Empty, Failure } from '../parts/query-view';
+import { flag, list, localPath, oneOf, optional, text, whole } from './search';
+import { Shell } from './shell';
+
+const root = createRootRouteWithContext<{ client: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: () => <Empty title="There is no such page"><Link to="/">Home</Link></Empty>,
+});
+
+const login = createRoute({ getParentRoute: () => root, path: '/login', component: LoginPage, validateSearch: (raw: Record<string, unknown>) => optional({ next: localPath(raw, 'next') }) });
+
+/** Everything behind the login. Who is not logged in comes back to the same place, with the same search. */
+const app = createRoute({
+  getParentRoute: () => root,
+  id: 'app',
+  component: Shell,
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.client.ensureQueryData(sessionQuery);
+    } catch (thrown) {
+      if (thrown instanceof ApiError && thrown.status === 401) throw redirect({ to: '/login', search: { next: location.href === '/' ? undefined : location.href } });
+      throw thrown;
+    }
+  },
+  errorComponent: ({ error, reset }) => <Failure error={error instanceof Error ? error : new Error(String(error))} retry={reset} />,
+});
+
+const home = createRoute({
+  getParentRoute: () => app, path: '/', component: HomePage,
+  validateSearch: (raw: Record<string, unknown>) => optional({ open: list(raw, 'open'), view: oneOf(raw, 'view', ['table']) }),
+});
+
+export const policyKinds = ['NetworkPolicy', 'GlobalNetworkPolicy', 'KubernetesNetworkPolicy', 'ClusterNetworkPolicy', 'StagedNetworkPolicy', 'StagedGlobalNetworkPolicy', 'StagedKubernetesNetworkPolicy'] as const;
+const sorts = ['name', '-name', 'namespace', '-namespace', 'kind', '-kind', 'tier', '-tier', 'order', '-order', 'endpoints', '-endpoints'] as const;
+const policies = createRoute({
+  getParentRoute: () => app, path: '/policies', component: lazyRouteComponent(() => import('../features/policies/page'), 'PoliciesPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({
+    view: oneOf(raw, 'view', ['table']), q: text(raw, 'q'), tier: list(raw, 'tier'), kind: list(raw, 'kind'), namespace: list(raw, 'namespace'), endpoint: text(raw, 'endpoint'),
+    only: oneOf(raw, 'only', ['problems', 'staged', 'unused']), sort: oneOf(raw, 'sort', sorts), page: whole(raw, 'page'),
+  }),
+});
+
+const newPolicy = createRoute({
+  getParentRoute: () => app, path: '/policies/new', component: lazyRouteComponent(() => import('./policy-routes'), 'NewPolicyRoute'),
+  validateSearch: (raw: Record<string, unknown>) => optional({ kind: text(raw, 'kind'), tier: text(raw, 'tier'), namespace: text(raw, 'namespace') }),
+});
+const editPolicy = createRoute({ getParentRoute: () => app, path: '/policies/$kind/$namespace/$name/edit', component: lazyRouteComponent(() => import('./policy-routes'), 'EditPolicyRoute') });
+
+const tiers = createRoute({ getParentRoute: () => app, path: '/tiers', component: lazyRouteComponent(() => import('../features/tiers/page'), 'TiersPage') });
+const endpoints = createRoute({
+  getParentRoute: () => app, path: '/endpoints', component: lazyRouteComponent(() => import('../features/endpoints/list'), 'EndpointsPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({
+    q: text(raw, 'q'), namespace: list(raw, 'namespace'), node: text(raw, 'node'), kind: oneOf(raw, 'kind', ['Pod', 'HostEndpoint']), selector: text(raw, 'selector'), policy: text(raw, 'policy'),
+    unprotected: flag(raw, 'unprotected'), page: whole(raw, 'page'), sort: oneOf(raw, 'sort', ['name', '-name', 'namespace', '-namespace', 'node', '-node']),
+  }),
+});
+const endpoint = createRoute({
+  getParentRoute: () => app, path: '/endpoint', component: lazyRouteComponent(() => import('../features/endpoints/detail'), 'EndpointPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({ ref: text(raw, 'ref') ?? '' }),
+});
+const explain = createRoute({
+  getParentRoute: () => app, path: '/explain', component: lazyRouteComponent(() => import('../features/endpoints/explain'), 'ExplainPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({ from: text(raw, 'from'), to: text(raw, 'to'), port: text(raw, 'port') }),
+});
+const networkSets = createRoute({
+  getParentRoute: () => app, path: '/networksets', component: lazyRouteComponent(() => import('../features/networksets/page'), 'NetworkSetsPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({ q: text(raw, 'q'), namespace: list(raw, 'namespace'), page: whole(raw, 'page') }),
+});
+const namespaces = createRoute({
+  getParentRoute: () => app, path: '/namespaces', component: lazyRouteComponent(() => import('../features/namespaces/page'), 'NamespacesPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({ q: text(raw, 'q'), page: whole(raw, 'page') }),
+});
+const flows = createRoute({ getParentRoute: () => app, path: '/flows', component: lazyRouteComponent(() => import('../features/flows/page'), 'FlowsPage') });
+const connectivity = createRoute({ getParentRoute: () => app, path: '/connectivity', component: lazyRouteComponent(() => import('../features/flows/page'), 'ConnectivityPage') });
+
+const tree = root.addChildren([login, app.addChildren([home, policies, newPolicy, editPolicy, tiers, endpoints, endpoint, explain, networkSets, namespaces, flows, connectivity])]);
+
+export function newRouter(client: QueryClient) {
+  return createRouter({ routeTree: tree, context: { client }, defaultPreload: 'intent', scrollRestoration: true });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof newRouter>;
+  }
+}

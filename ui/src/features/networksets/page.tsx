@@ -1,0 +1,1 @@
+export function NetworkSetsPage() { return null; }

@@ -1,0 +1,88 @@
+import { Alert, Button, Code, List, Skeleton, Stack, Text } from '@mantine/core';
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { ApiError, type Schemas } from '../api/client';
+
+interface Viewed {
+  view?: Schemas['View'];
+}
+
+/** An answer, or why there is none; above it how old it is and what is not in it. */
+export function QueryView<T extends Viewed>({ query, children }: { query: UseQueryResult<T, Error>; children: (data: T) => ReactNode }) {
+  if (query.data === undefined) {
+    if (query.error) return <Failure error={query.error} retry={() => void query.refetch()} />;
+    return <Loading />;
+  }
+  return (
+    <Stack gap="sm">
+      {query.error && <Alert color="yellow" variant="outline" title="This may be out of date" role="status">
+        {query.error.message} What is shown was asked at {new Date(query.dataUpdatedAt).toLocaleTimeString()}.
+      </Alert>}
+      {query.data.view && <ViewNotes view={query.data.view} />}
+      {children(query.data)}
+    </Stack>
+  );
+}
+
+function ViewNotes({ view }: { view: Schemas['View'] }) {
+  return (
+    <>
+      {!view.live && <Alert color="yellow" variant="outline" title="The Kubernetes API is away" role="status">
+        This is what was known at <time dateTime={view.asOf}>{new Date(view.asOf).toLocaleString()}</time>. {view.reason}
+      </Alert>}
+      {view.hidden.length > 0 && <details>
+        <summary>Some of it you may not see: {view.hidden.map((one) => one.kind).join(', ')}. Verdicts and counts are of the rest.</summary>
+        <List size="sm" mt={4}>
+          {view.hidden.map((one) => <List.Item key={one.kind}>
+            {one.kind}: needs <Code>{one.missing}</Code>{one.visibleIn?.length ? `; shown in ${one.visibleIn.join(', ')} all the same` : ''}
+          </List.Item>)}
+        </List>
+      </details>}
+    </>
+  );
+}
+
+function Loading() {
+  return (
+    <Stack gap="xs" role="status" aria-label="Loading">
+      <Skeleton height={28} width="40%" />
+      <Skeleton height={18} />
+      <Skeleton height={18} />
+      <Skeleton height={18} width="70%" />
+    </Stack>
+  );
+}
+
+/** Says what went wrong, in the server's words, and what right is missing if that is it. */
+export function Failure({ error, retry }: { error: Error; retry?: () => void }) {
+  const problem = error instanceof ApiError ? error.problem : undefined;
+  return (
+    <Alert color="red" variant="outline" role="alert" title={titleOf(error)}>
+      <Text size="sm">{error.message}</Text>
+      {problem?.missing && <Text size="sm">Missing: <Code>{problem.missing}</Code></Text>}
+      {problem?.problems?.length ? <List size="sm">{problem.problems.map((one, at) => <List.Item key={at}>
+        {one.path && <Code>{one.path}</Code>} {one.message}{one.hint ? ` (${one.hint})` : ''}
+      </List.Item>)}</List> : null}
+      {retry && <Button mt="xs" size="xs" variant="default" onClick={retry}>Try again</Button>}
+    </Alert>
+  );
+}
+
+function titleOf(error: Error): string {
+  if (!(error instanceof ApiError)) return 'Something broke in this page';
+  if (error.status === 0) return 'The server does not answer';
+  if (error.status === 403) return 'You may not do this';
+  if (error.status === 404) return 'It is not there';
+  if (error.status === 409) return 'Somebody else has changed it';
+  return error.status >= 500 ? 'The server could not do it' : 'The server refused it';
+}
+
+/** Nothing to show, and the reason. */
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="end" role="status">
+      <Text fw={600}>{title}</Text>
+      <Text size="sm" c="dimmed" component="div">{children}</Text>
+    </div>
+  );
+}
