@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -170,6 +172,9 @@ func showVisits(w io.Writer, p painter, s *analysis.Side) {
 			fmt.Fprintf(w, "  │   %s\n", name)
 		}
 		fmt.Fprintf(w, "  │     %s %s\n", sign(p, v), ruleLine(p, v, i == len(s.Visits)-1 && s.Trace.Deciding() != nil))
+		for _, key := range slices.Sorted(maps.Keys(v.Annotations)) {
+			fmt.Fprintf(w, "  │         %s\n", p.faint(key+": "+v.Annotations[key]))
+		}
 	}
 }
 

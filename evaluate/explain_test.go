@@ -40,7 +40,7 @@ func TestMiss(t *testing.T) {
 			"source notNets 2001:db8::/32 has no network of the family of 8.8.8.8, so the rule does not match it"},
 		{"selector", model.Rule{Source: selecting("app == 'b'")}, `source 8.8.8.8 is not among what app == "b" selects`},
 		{"notSelector", model.Rule{Destination: model.Peer{NotSelector: selector.MustParse("app == 'a'")}},
-			`destination 10.0.0.1 is among what notSelector app == "a" selects`},
+			`destination blue/a (10.0.0.1) is among what notSelector app == "a" selects`},
 		{"source ports", model.Rule{Source: model.Peer{Ports: some(model.PortRange{From: 1, To: 1}, model.PortRange{From: 5, To: 9})}},
 			"source port 32768 is not in 1, 5-9"},
 		{"destination ports", model.Rule{Destination: model.Peer{Ports: some(model.PortRange{From: 81, To: 81})}}, "destination port 80 is not in 81"},
@@ -199,4 +199,23 @@ func TestExplainIsDecide(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestVisitAnnotations: a rule's annotations come with it, whether it matches
+// or not, and with nothing else.
+func TestVisitAnnotations(t *testing.T) {
+	named := func(r model.Rule, name string) model.Rule {
+		r.Annotations = map[string]string{"name": name}
+		return r
+	}
+	s := world(policy("default", "p", named(tcp(deny, 81), "no"), log, named(allow, "yes")))
+	e, p := question(t, s, verdict.Ingress, ipA, outside)
+	_, visits := oracle(s).Explain(e, verdict.Ingress, p)
+	var got []string
+	for _, v := range visits {
+		got = append(got, v.Annotations["name"])
+	}
+	if diff := cmp.Diff([]string{"no", "", "yes"}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 }

@@ -82,11 +82,11 @@ func (w *walker) addressMiss(side string, e *model.Peer, a netip.Addr) string {
 	case contains(e.NotNets, a):
 		return w.sayf("%s %s is in notNets %s", side, a, prefixes(e.NotNets))
 	case e.Selector != nil && !w.oracle.selected(e.Selector, a):
-		return w.sayf("%s %s is not among what %s selects", side, a, e.Selector)
+		return w.sayf("%s %s is not among what %s selects", side, who{w.oracle, a}, e.Selector)
 	case e.Nodes != nil && !w.oracle.isNode(e.Nodes, a):
 		return w.sayf("%s %s is no address of a node with %s", side, a, e.Nodes)
 	case e.NotSelector != nil && w.oracle.selected(e.NotSelector, a):
-		return w.sayf("%s %s is among what notSelector %s selects", side, a, e.NotSelector)
+		return w.sayf("%s %s is among what notSelector %s selects", side, who{w.oracle, a}, e.NotSelector)
 	}
 	return ""
 }
@@ -132,7 +132,7 @@ func inRanges(rs []model.PortRange, port uint16) bool {
 	return false
 }
 
-// prefixes and ports are texts that are put together only if they are printed.
+// prefixes, who and ports are texts that are put together only if they are printed.
 type prefixes []netip.Prefix
 
 func (p prefixes) String() string {
@@ -142,6 +142,13 @@ func (p prefixes) String() string {
 	}
 	return strings.Join(words, ", ")
 }
+
+type who struct {
+	oracle *Oracle
+	addr   netip.Addr
+}
+
+func (x who) String() string { return x.oracle.who(x.addr) }
 
 type ports struct {
 	ranges []model.PortRange

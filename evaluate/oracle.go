@@ -3,6 +3,7 @@ package evaluate
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
@@ -43,6 +44,8 @@ type Visit struct {
 	// Matched says whether the rule matched; Miss says why it did not.
 	Matched bool
 	Miss    string
+	// Annotations are the rule's own, for those who read.
+	Annotations map[string]string
 }
 
 // Decide returns the decision for a packet at an endpoint in a direction, with
@@ -97,6 +100,21 @@ func (o *Oracle) EffectiveStage(e *model.Endpoint, stage verdict.Stage, d verdic
 		}
 	}
 	return tiers
+}
+
+// who is an address with the endpoints that have it, for those who read.
+func (o *Oracle) who(a netip.Addr) string {
+	var names []string
+	for _, e := range o.state.Endpoints {
+		if slices.Contains(e.Addrs, a) {
+			names = append(names, e.ID.String())
+		}
+	}
+	if len(names) == 0 {
+		return a.String()
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ") + " (" + a.String() + ")"
 }
 
 // selected reports whether the address is one of those that the selector

@@ -80,11 +80,14 @@ func (w *walker) rules(rules []model.Rule, step verdict.Step) verdict.Action {
 		miss := w.miss(&rules[i])
 		if miss != "" {
 			if w.all {
-				w.visits = append(w.visits, Visit{Step: step, Miss: miss})
+				w.visits = append(w.visits, Visit{Step: step, Miss: miss, Annotations: rules[i].Annotations})
 			}
 			continue
 		}
 		w.step(step)
+		if w.all {
+			w.visits[len(w.visits)-1].Annotations = rules[i].Annotations
+		}
 		if step.Action != verdict.ActionLog {
 			return step.Action
 		}
