@@ -159,7 +159,7 @@ func TestOverflow(t *testing.T) {
 	}
 	lost := false
 	limit := time.After(20 * time.Second)
-	for len(p.host.routes) < n {
+	for !lost || len(p.host.routes) < n {
 		select {
 		case e := <-w.events:
 			lost = lost || e.lost
@@ -167,8 +167,5 @@ func TestOverflow(t *testing.T) {
 		case <-limit:
 			t.Fatalf("%d of %d routes are known (loss noticed: %v)", len(p.host.routes), n, lost)
 		}
-	}
-	if !lost {
-		t.Error("no loss: the test tests nothing")
 	}
 }
