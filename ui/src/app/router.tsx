@@ -48,9 +48,12 @@ const policies = createRoute({
 
 const newPolicy = createRoute({
   getParentRoute: () => app, path: '/policies/new', component: lazyRouteComponent(() => import('./policy-routes'), 'NewPolicyRoute'),
-  validateSearch: (raw: Record<string, unknown>) => optional({ kind: text(raw, 'kind'), tier: text(raw, 'tier'), namespace: text(raw, 'namespace') }),
+  validateSearch: (raw: Record<string, unknown>) => optional({ kind: text(raw, 'kind'), tier: text(raw, 'tier'), namespace: text(raw, 'namespace'), tab: oneOf(raw, 'tab', ['yaml']) }),
 });
-const editPolicy = createRoute({ getParentRoute: () => app, path: '/policies/$kind/$namespace/$name/edit', component: lazyRouteComponent(() => import('./policy-routes'), 'EditPolicyRoute') });
+const editPolicy = createRoute({
+  getParentRoute: () => app, path: '/policies/$kind/$namespace/$name/edit', component: lazyRouteComponent(() => import('./policy-routes'), 'EditPolicyRoute'),
+  validateSearch: (raw: Record<string, unknown>) => optional({ tab: oneOf(raw, 'tab', ['yaml']) }),
+});
 
 const tiers = createRoute({ getParentRoute: () => app, path: '/tiers', component: lazyRouteComponent(() => import('../features/tiers/page'), 'TiersPage') });
 const endpoints = createRoute({

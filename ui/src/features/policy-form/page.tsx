@@ -1,16 +1,64 @@
-import { Code } from '@mantine/core';
+import { useComputedColorScheme } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { readYaml } from '../../parts/copy';
-import { Page } from '../../parts/page';
-import { Empty, Failure } from '../../parts/query-view';
+import { useBlocker, useNavigate, useSearch } from '@tanstack/react-router';
+import { useCallback, useEffect, useState } from 'react';
+import { parseId, routeParams } from '../../api/names';
+import { sessionQuery } from '../../api/queries';
+import { Failure } from '../../parts/query-view';
+import { serverApi, type StoredObject } from './api';
+import { newKubernetesPolicy } from './document/copy';
+import { newPolicy } from './document/policy';
+import { PolicyEditor, type Tab } from './editor/PolicyEditor';
 
-/** A new policy. The form is not written yet. */
-export function NewPolicy(_: { kind?: string; tier?: string; namespace?: string }) {
-  return <Page title="Create policy"><Empty title="The form is not here yet">Use <code>kubectl apply -f</code> until it is.</Empty></Page>;
+/** The page of a new policy. With a namespace it begins namespaced, without one global. */
+export function NewPolicy({ kind, tier, namespace }: { kind?: string | undefined; tier?: string | undefined; namespace?: string | undefined }) {
+  const initial = kind === 'KubernetesNetworkPolicy' ? newKubernetesPolicy('', namespace ?? 'default') : newPolicy(namespace, tier ?? 'default');
+  return <Editor initial={initial} />;
 }
 
-/** An existing policy, as text. The form is not written yet. */
+/** The page of a policy that is there. */
 export function EditPolicy({ id }: { id: string }) {
-  const yaml = useQuery({ queryKey: ['object', id], queryFn: () => readYaml(id) });
-  return <Page title={id}>{yaml.error ? <Failure error={yaml.error} /> : <Code block tabIndex={0}>{yaml.data}</Code>}</Page>;
+  const { kind, namespace, name } = parseId(id);
+  // Never read again while it is edited: what changes meanwhile is a conflict to be shown, not a text to be replaced.
+  const stored = useQuery({ queryKey: ['preview', 'edit', id], queryFn: ({ signal }) => serverApi.object(kind, namespace, name, signal), staleTime: Infinity, gcTime: 0, retry: false });
+  if (stored.error) return <Failure error={stored.error} retry={() => void stored.refetch()} />;
+  if (!stored.data) return <div role="status">Reading the policy…</div>;
+  return <Editor initial={stored.data.yaml} stored={stored.data} />;
+}
+
+function Editor({ initial, stored }: { initial: string; stored?: StoredObject }) {
+  const navigate = useNavigate();
+  const session = useQuery(sessionQuery);
+  const dark = useComputedColorScheme('light') === 'dark';
+  const { tab } = useSearch({ strict: false });
+  const [dirty, setDirty] = useState(false);
+  const [goTo, setGoTo] = useState<string>();
+  useBlocker({
+    // Another tab of the editor is the same page.
+    shouldBlockFn: ({ current, next }) => dirty && goTo === undefined && current.pathname !== next.pathname && !window.confirm('What you changed is not saved. Leave? A draft is kept in this browser.'),
+    enableBeforeUnload: () => dirty && goTo === undefined,
+  });
+  const onSaved = useCallback((id: string) => setGoTo(id), []);
+  useEffect(() => {
+    if (goTo !== undefined) void navigate({ to: '/policies/$kind/$namespace/$name/edit', params: routeParams(goTo), search: (old) => old as never }).then(() => setGoTo(undefined));
+  }, [goTo, navigate]);
+  useEffect(() => {
+    document.title = `${stored ? stored.name : 'Create policy'} · Tierwall`;
+  }, [stored]);
+  const onTab = (next: Tab) => void navigate({ to: '.', search: (old: object) => ({ ...old, tab: next === 'yaml' ? 'yaml' : undefined }) as never, replace: true });
+  if (!session.data) return null;
+  return (
+    <PolicyEditor
+      api={serverApi}
+      user={session.data.user}
+      initial={initial}
+      {...(stored ? { stored } : {})}
+      tab={tab === 'yaml' ? 'yaml' : 'form'}
+      dark={dark}
+      onTab={onTab}
+      onSaved={onSaved}
+      onClose={() => void navigate({ to: '/policies' })}
+      onDirty={setDirty}
+    />
+  );
 }

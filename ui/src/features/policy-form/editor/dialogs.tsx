@@ -1,0 +1,111 @@
+import { Alert, Button, Checkbox, Code, Group, List, Loader, Modal, SimpleGrid, Stack, Table, Text, TextInput } from '@mantine/core';
+import { useEffect, useState } from 'react';
+import { asApiError, type PolicyApi, type Preview, type StoredObject } from '../api';
+import { problemText } from '../beside/Beside';
+import { copyAs, identity } from '../document/copy';
+import { family } from '../document/kinds';
+
+/** Which pairs of groups of endpoints change their verdict if the text is saved. */
+export function PreviewDialog({ api, text, onClose }: { api: PolicyApi; text: string; onClose: () => void }) {
+  const [answer, setAnswer] = useState<Preview>();
+  const [error, setError] = useState<string>();
+  useEffect(() => {
+    const controller = new AbortController();
+    api.preview(text, controller.signal).then(setAnswer, (thrown: unknown) => {
+      if (!controller.signal.aborted) setError(asApiError(thrown).message);
+    });
+    return () => controller.abort();
+  }, [api, text]);
+  return (
+    <Modal opened onClose={onClose} title="Preview: what saving would change" size="xl" closeButtonProps={{ 'aria-label': 'Close' }}>
+      {error !== undefined && <Alert color="red">{error}</Alert>}
+      {!answer && error === undefined && <Loader aria-label="The server compares" />}
+      {answer && <Changes answer={answer} />}
+    </Modal>
+  );
+}
+
+function Changes({ answer }: { answer: Preview }) {
+  const title = new Map(answer.groups.map((group) => [group.id, group.title]));
+  if (answer.problems.some((problem) => problem.refuses)) {
+    return <Alert color="red" title="The API would refuse it"><List size="sm">{answer.problems.map((problem, i) => <List.Item key={i}>{problemText(problem)}</List.Item>)}</List></Alert>;
+  }
+  return (
+    <Stack gap="sm">
+      <Text size="sm">
+        Simulated, nothing is saved: {answer.allowed} newly allowed, {answer.denied} newly denied pairs of groups. It concerns new connections; open ones go on.
+      </Text>
+      {answer.changes.length < answer.total && <Text size="sm">Showing {answer.changes.length} of {answer.total} changes.</Text>}
+      {answer.changes.length === 0 ? (
+        <Text size="sm">No connection changes its verdict.</Text>
+      ) : (
+        <Table.ScrollContainer minWidth={500}>
+          <Table>
+            <Table.Thead><Table.Tr><Table.Th>Newly</Table.Th><Table.Th>From</Table.Th><Table.Th>To</Table.Th><Table.Th>Ports, and why</Table.Th></Table.Tr></Table.Thead>
+            <Table.Tbody>
+              {answer.changes.map((change, i) => (
+                <Table.Tr key={i}>
+                  <Table.Td>{change.verdict === 'allow' ? '✓ allowed' : '✕ denied'}</Table.Td>
+                  <Table.Td>{title.get(change.from) ?? change.from}</Table.Td>
+                  <Table.Td>{title.get(change.to) ?? change.to}</Table.Td>
+                  <Table.Td>{change.ports.map((port, j) => <Text size="sm" key={j}>{port.ports}{port.because ? `: ${port.because}` : ''}</Text>)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      )}
+      <Text size="sm" c="dimmed">{answer.flows?.reason ?? 'Flows that would change: not seen by this version.'}</Text>
+    </Stack>
+  );
+}
+
+/** Saving under another name, or as a staged policy beside the enforced one. */
+export function SaveAsDialog({ text, name, busy, onSave, onClose }: { text: string; name: string; busy: boolean; onSave: (copy: string) => void; onClose: () => void }) {
+  const [chosen, setChosen] = useState(name);
+  const [staged, setStaged] = useState(false);
+  const { kind } = identity(text);
+  return (
+    <Modal opened onClose={onClose} title="Save as" closeButtonProps={{ 'aria-label': 'Close' }}>
+      <form onSubmit={(event) => { event.preventDefault(); onSave(copyAs(text, chosen, staged)); }}>
+        <Stack>
+          <TextInput label="Name" data-autofocus value={chosen} onChange={(event) => setChosen(event.currentTarget.value)} required />
+          {kind && family(kind) === 'tiered' && <Checkbox label="As a staged policy" description="It is compared, not enforced" checked={staged} onChange={(event) => setStaged(event.currentTarget.checked)} />}
+          <Group justify="flex-end"><Button variant="default" onClick={onClose}>Cancel</Button><Button type="submit" loading={busy}>Save copy</Button></Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+/** Somebody else saved first: both texts side by side, and nothing is lost whatever is chosen. */
+export function ConflictDialog({ mine, theirs, onOverwrite, onTheirs, onClose }: { mine: string; theirs: StoredObject; onOverwrite: () => void; onTheirs: (theirs: StoredObject) => void; onClose: () => void }) {
+  return (
+    <Modal opened onClose={onClose} title="Somebody else has saved this policy meanwhile" size="80%" closeButtonProps={{ 'aria-label': 'Close' }}>
+      <Stack>
+        <SimpleGrid cols={{ base: 1, sm: 2 }}>
+          <Lines title="Yours" text={mine} other={theirs.yaml} />
+          <Lines title="What is stored now" text={theirs.yaml} other={mine} />
+        </SimpleGrid>
+        <Text size="sm">Lines marked with ▸ are not in the other text.</Text>
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>Keep editing mine</Button>
+          <Button variant="default" onClick={() => onTheirs(theirs)}>Take what is stored (Undo brings yours back)</Button>
+          <Button color="red" onClick={onOverwrite}>Save mine over it</Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}
+
+function Lines({ title, text, other }: { title: string; text: string; other: string }) {
+  const known = new Set(other.split('\n').map((line) => line.trim()));
+  return (
+    <div>
+      <Text fw={600} size="sm">{title}</Text>
+      <Code block tabIndex={0} aria-label={title} style={{ maxHeight: '50vh', overflow: 'auto' }}>
+        {text.split('\n').map((line) => `${known.has(line.trim()) ? '  ' : '▸ '}${line}`).join('\n')}
+      </Code>
+    </div>
+  );
+}

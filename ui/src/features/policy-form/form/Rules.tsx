@@ -1,0 +1,167 @@
+/** The rules of a direction in order, one of which can be open for editing. */
+import { ActionIcon, Alert, Badge, Button, Card, Group, NativeSelect, Stack, Text, Title, Tooltip } from '@mantine/core';
+import { useEffect, useRef } from 'react';
+import { duplicateItem, moveItem, removeItem } from '../document/edit';
+import { actions, addRule, rulePath, rulesPath, set, type Direction, type Policy, type Rule } from '../document/policy';
+import { problemsAt, useForm, useProblem, warningsAt } from './context';
+import { EntityFields } from './EntityFields';
+import { TextField } from './fields';
+import { ProtocolField } from './ProtocolField';
+
+/** The rule that is open: `ingress/0`; `isNew` while it has not been saved once. */
+export interface OpenRule {
+  direction: Direction;
+  index: number;
+  isNew: boolean;
+}
+
+interface RulesProps {
+  policy: Policy;
+  direction: Direction;
+  open: OpenRule | undefined;
+  onOpen: (rule: OpenRule | undefined) => void;
+  /** Puts the text back to what it was before the rule was opened. */
+  onCancel: () => void;
+}
+
+const colors: Record<string, string> = { Allow: 'green', Deny: 'red', Pass: 'blue', Log: 'gray' };
+
+export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps) {
+  const { apply } = useForm();
+  const rules = policy[direction];
+  const type = direction === 'ingress' ? 'Ingress' : 'Egress';
+  const inert = rules.length > 0 && !policy.types.includes(type);
+  if (!policy.types.includes(type) && rules.length === 0) return null;
+  return (
+    <Stack gap="xs" role="region" aria-label={`${type} policy rules`}>
+      <Title order={3} size="h5">
+        {type} policy rules ({rules.length})
+      </Title>
+      {inert && <Alert color="yellow">These rules do nothing: {type} is not ticked under Type.</Alert>}
+      {rules.length === 0 && (
+        <Text size="sm">
+          No rules: the policy allows no {type.toLowerCase()} connection of the endpoints that it applies to. What no policy of the tier decides, its end does.
+        </Text>
+      )}
+      <Stack component="ol" gap="xs" m={0} p={0} style={{ listStyle: 'none' }}>
+        {rules.map((rule, index) => (
+          <li key={index}>
+            {open?.direction === direction && open.index === index ? (
+              <RulePanel {...{ policy, direction, index, rule, onCancel }} isNew={open.isNew} onDone={() => onOpen(undefined)} />
+            ) : (
+              <RuleCard {...{ direction, index, rule }} count={rules.length} locked={open !== undefined} onOpen={() => onOpen({ direction, index, isNew: false })} />
+            )}
+          </li>
+        ))}
+      </Stack>
+      <Button
+        variant="light"
+        style={{ alignSelf: 'flex-start' }}
+        disabled={open !== undefined}
+        onClick={() => {
+          onOpen({ direction, index: rules.length, isNew: true });
+          apply(addRule(policy, direction));
+        }}
+      >
+        + Add {direction} rule
+      </Button>
+    </Stack>
+  );
+}
+
+function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction: Direction; index: number; rule: Rule; count: number; locked: boolean; onOpen: () => void }) {
+  const { apply, draft } = useForm();
+  const path = rulePath(direction, index);
+  const said = draft?.rules?.find((known) => known.direction === direction && known.rule === index);
+  const [problems, warnings] = [problemsAt(draft, path), warningsAt(draft, path)];
+  const name = `${direction} rule ${index + 1}`;
+  const list = rulesPath(direction);
+  return (
+    <Card withBorder padding="xs" aria-label={name} role="group">
+      <Group gap="xs" wrap="nowrap" align="flex-start">
+        <Badge color={colors[rule.action] ?? 'gray'} variant="light" style={{ flexShrink: 0 }}>
+          {index + 1} · {rule.action || 'no action'}
+        </Badge>
+        <div style={{ flex: 1, minWidth: 0, overflowWrap: 'anywhere' }}>
+          {rule.name !== '' && <Text size="sm" fw={600}>{rule.name}</Text>}
+          <Text size="sm">{said?.sentence ?? ruleInShort(rule)}</Text>
+          {problems.map((problem) => <Text key={problem.code + problem.message} size="sm" c="red">✕ {problem.message}{problem.hint ? `: ${problem.hint}` : ''}</Text>)}
+          {warnings.map((warning) => <Text key={warning.code + warning.message} size="sm">⚠ {warning.message}</Text>)}
+        </div>
+      </Group>
+      <Group gap={4} mt={4} justify="flex-end">
+        <Button size="compact-sm" variant="subtle" aria-label={`Edit ${name}`} disabled={locked} onClick={onOpen}>Edit</Button>
+        <Icon label={`Move ${name} up`} sign="↑" disabled={locked || index === 0} onClick={() => apply((document) => moveItem(document, list, index, index - 1))} />
+        <Icon label={`Move ${name} down`} sign="↓" disabled={locked || index === count - 1} onClick={() => apply((document) => moveItem(document, list, index, index + 1))} />
+        <Icon label={`Duplicate ${name}`} sign="⧉" disabled={locked} onClick={() => apply((document) => duplicateItem(document, list, index))} />
+        <Icon label={`Delete ${name}`} sign="✕" disabled={locked} onClick={() => apply((document) => removeItem(document, list, index))} />
+      </Group>
+    </Card>
+  );
+}
+
+function Icon({ label, sign, disabled, onClick }: { label: string; sign: string; disabled: boolean; onClick: () => void }) {
+  return (
+    <Tooltip label={label}>
+      <ActionIcon variant="subtle" color="gray" aria-label={label} disabled={disabled} onClick={onClick}>
+        {sign}
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+/** What a rule says while the server has not said it in words: what stands there, not what it means. */
+export function ruleInShort(rule: Rule): string {
+  const parts = [rule.protocol !== undefined ? `Protocol is ${rule.protocol}` : rule.notProtocol !== undefined ? `Protocol is not ${rule.notProtocol}` : 'Any protocol'];
+  for (const [side, entity] of [['From', rule.source], ['To', rule.destination]] as const) {
+    const said = [entity.selector && `Endpoints ${entity.selector}`, entity.namespaceSelector && `Namespaces ${entity.namespaceSelector}`, entity.nets.join(', '), entity.serviceAccountNames.join(', '), entity.ports.length > 0 && `Ports ${entity.ports.join(', ')}`].filter(Boolean);
+    if (said.length > 0) parts.push(`${side}: ${said.join('; ')}`);
+  }
+  return parts.join(' · ');
+}
+
+interface PanelProps {
+  policy: Policy;
+  direction: Direction;
+  index: number;
+  rule: Rule;
+  isNew: boolean;
+  onDone: () => void;
+  onCancel: () => void;
+}
+
+function RulePanel({ policy, direction, index, rule, isNew, onDone, onCancel }: PanelProps) {
+  const { apply } = useForm();
+  const path = rulePath(direction, index);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const problem = useProblem([...path, 'action']);
+  // Who opened it with the keyboard goes on inside it.
+  useEffect(() => heading.current?.focus(), []);
+  const namespace = policy.kind.includes('Global') ? undefined : policy.namespace;
+  const side = (name: 'source' | 'destination') => <EntityFields side={name} direction={direction} path={[...path, name]} rule={rule} namespace={namespace} />;
+  return (
+    <Card withBorder padding="sm" shadow="sm" role="group" aria-label={isNew ? 'Create new policy rule' : 'Edit policy rule'}>
+      <Stack gap="md">
+        <div>
+          <Title order={4} size="h5" ref={heading} tabIndex={-1}>
+            {isNew ? 'Create new policy rule' : 'Edit policy rule'}
+          </Title>
+          <Text size="sm">
+            {isNew ? 'Define' : 'Change'} {direction} policy rule {index + 1}
+          </Text>
+        </div>
+        <Group align="flex-end" gap="xs">
+          <NativeSelect label="Action" value={rule.action} data={[...actions]} error={problem} onChange={(event) => apply(set([...path, 'action'], event.currentTarget.value))} />
+          <ProtocolField path={path} rule={rule} />
+        </Group>
+        {direction === 'ingress' ? [side('destination'), side('source')].map((part, i) => <div key={i}>{part}</div>) : [side('source'), side('destination')].map((part, i) => <div key={i}>{part}</div>)}
+        <TextField label="Rule name" description="An annotation: it decides nothing, traces and logs show it" path={[...path, 'metadata', 'annotations', 'name']} value={rule.name} />
+        {rule.http && <Text size="sm">This rule also narrows to HTTP requests. The YAML tab shows how; it stays as it is.</Text>}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onCancel}>Cancel</Button>
+          <Button onClick={onDone}>Save rule</Button>
+        </Group>
+      </Stack>
+    </Card>
+  );
+}
