@@ -1,7 +1,9 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tierwall/tierwall/evaluate"
@@ -12,7 +14,7 @@ import (
 
 // Findings returns what is right in the policies and may not be what was meant,
 // as warnings with stable codes, sorted: log-only, egress-empty, egress-no-dns,
-// not-selector-alone, negative-selects-hosts, order-tie. With ids it is about
+// not-selector-alone, negative-selects-hosts, order-tie, service-port. With ids it is about
 // these policies alone. Staged policies are looked at in State.Pending. An
 // endpoint that a finding names stands for all with its labels.
 func Findings(s *model.State, ids ...verdict.PolicyID) []model.Problem {
@@ -78,6 +80,7 @@ func (f *finder) all() []model.Problem {
 			f.emptyEgress(p)
 			f.notSelectorAlone(p)
 			f.hosts(p)
+			f.servicePorts(p)
 		}
 	}
 	seen := map[string]bool{}
@@ -285,4 +288,53 @@ func mayBeDNS(r *model.Rule) bool {
 		return true
 	}
 	return in(d.Ports) || d.NamedPorts != nil
+}
+
+// servicePorts finds rules that allow a service's port where its pods have
+// another: policy meets the pods' own ports (semantics.md section 7).
+func (f *finder) servicePorts(p *model.Policy) {
+	for _, d := range verdict.Directions {
+		for i := range p.Rules[d] {
+			r := &p.Rules[d][i]
+			pods := p.Selector // those that the rule's ports are of
+			if d == verdict.Egress {
+				pods = r.Destination.Selector
+			}
+			if r.Action != verdict.ActionAllow || r.Protocol == nil || pods == nil || r.Destination.Ports == nil {
+				continue
+			}
+			f.servicePort(p, fmt.Sprintf("spec.%s[%d].destination.ports", d, r.Index), r, pods)
+		}
+	}
+}
+
+func (f *finder) servicePort(p *model.Policy, path string, r *model.Rule, pods *selector.Selector) {
+	in := func(port uint16) bool {
+		return slices.ContainsFunc(r.Destination.Ports, func(x model.PortRange) bool { return x.From <= port && port <= x.To })
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(f.state.Services), func(a, b model.Key) int { return cmp.Compare(a.String(), b.String()) }) {
+		s := f.state.Services[key]
+		for _, port := range s.Ports {
+			if port.Protocol != *r.Protocol || !in(port.Port) || in(port.Target) || !f.serves(s, pods) {
+				continue
+			}
+			f.say(p, "service-port", path, fmt.Sprintf("write %d, or name the service in services", port.Target),
+				"%d is a port of service %s/%s, whose pods have it at %d: policy meets the pods' port", port.Port, s.Namespace, s.Name, port.Target)
+			return
+		}
+	}
+}
+
+// serves reports whether one of a service's pods is among the selected.
+func (f *finder) serves(s *model.Service, pods *selector.Selector) bool {
+	for _, e := range f.state.Endpoints {
+		behind := e.ID.Kind == verdict.Pod && e.ID.Namespace == s.Namespace
+		for k, v := range s.Selector {
+			behind = behind && e.Labels[k] == v
+		}
+		if behind && pods.Matches(f.state.Labels(e)) {
+			return true
+		}
+	}
+	return false
 }

@@ -14,7 +14,7 @@ import (
 // TestFindings: each code, and for each the nearest thing that is not found.
 func TestFindings(t *testing.T) {
 	const in, out = verdict.Ingress, verdict.Egress
-	udp := verdict.UDP
+	udp, tcp := verdict.UDP, verdict.TCP
 	rule := func(a verdict.Action) model.Rule { return model.Rule{Action: a} }
 	allow, deny, log, pass := rule(verdict.ActionAllow), rule(verdict.ActionDeny), rule(verdict.ActionLog), rule(verdict.ActionPass)
 	policy := func(name string, order float64, d verdict.Direction, text string, rules ...model.Rule) *model.Policy {
@@ -28,6 +28,10 @@ func TestFindings(t *testing.T) {
 	}
 	not := func(r model.Rule, nets ...netip.Prefix) model.Rule {
 		r.Source.NotSelector, r.Source.Nets = selector.MustParse("app == 'a'"), nets
+		return r
+	}
+	toPods := func(r model.Rule) model.Rule {
+		r.Destination.Selector = selector.MustParse("app == 'a'")
 		return r
 	}
 	passing := func(p *model.Policy) *model.Policy {
@@ -59,11 +63,17 @@ func TestFindings(t *testing.T) {
 		{"a tie that says one thing", []*model.Policy{policy("p", 1, in, pods, allow), policy("q", 1, in, pods, log, allow)}, nil},
 		{"a tie of others", []*model.Policy{policy("p", 1, in, "role == 'gw'", allow), policy("q", 1, in, pods, deny)}, nil},
 		{"a tie in the other direction", []*model.Policy{policy("p", 1, in, pods, deny), policy("q", 1, out, pods, allow)}, nil},
+		{"a service's port", []*model.Policy{policy("p", 1, in, pods, to(allow, &tcp, 80))}, []string{"service-port p"}},
+		{"its pods' port", []*model.Policy{policy("p", 1, in, pods, to(allow, &tcp, 8080))}, nil},
+		{"another protocol", []*model.Policy{policy("p", 1, in, pods, to(allow, &udp, 80))}, nil},
+		{"of pods that are not its own", []*model.Policy{policy("p", 1, in, "role == 'gw'", to(allow, &tcp, 80))}, nil},
+		{"a service's port at egress", []*model.Policy{policy("p", 1, out, "role == 'gw'", toPods(to(allow, &tcp, 80)))}, []string{"service-port p"}},
 		{"no tie", []*model.Policy{policy("p", 1, in, pods, allow), policy("q", 2, in, pods, deny)}, nil},
 	} {
 		s := model.NewState()
 		order := 7.0
 		s.Apply(
+			model.Put(&model.Service{Namespace: "blue", Name: "web", Selector: map[string]string{"app": "a"}, Ports: []model.TargetPort{{Protocol: tcp, Port: 80, Target: 8080}}}),
 			model.Put(&model.Tier{Name: "soft", Order: &order, Pass: true}),
 			model.Put(&model.Endpoint{ID: verdict.EndpointID{Kind: verdict.Pod, Namespace: "blue", Name: "a"},
 				Labels: map[string]string{"app": "a", model.LabelNamespace: "blue", model.LabelOrchestrator: "k8s"}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}),

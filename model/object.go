@@ -27,6 +27,7 @@ const (
 	KindEndpointSlice
 	KindStagedPolicy
 	KindConfiguration
+	KindService
 )
 
 // Key names an object of a State: Namespace is empty for cluster scope,
@@ -223,6 +224,25 @@ type ICMPMatch struct{ Type, Code *uint8 }
 // ServiceRef names a Kubernetes service.
 type ServiceRef struct{ Namespace, Name string }
 
+// Service is a service with a selector. No verdict depends on it, since policy
+// meets the endpoints' own ports; warnings do.
+type Service struct {
+	Namespace, Name string
+	// Selector is what its pods have; never empty.
+	Selector map[string]string
+	// Ports are those whose target is a number.
+	Ports []TargetPort
+}
+
+// TargetPort is a port of a service and the port of its pods behind it.
+type TargetPort struct {
+	Protocol     uint8
+	Port, Target uint16
+}
+
+// Key implements Object.
+func (s *Service) Key() Key { return Key{Kind: KindService, Namespace: s.Namespace, Name: s.Name} }
+
 // EndpointSlice is some of the endpoints of a service, ready or not.
 type EndpointSlice struct {
 	Namespace, Name string
@@ -328,6 +348,8 @@ func (k Kind) String() string {
 		return "StagedPolicy"
 	case KindConfiguration:
 		return "FelixConfiguration"
+	case KindService:
+		return "Service"
 	}
 	return "None"
 }

@@ -22,6 +22,7 @@ type State struct {
 	Policies        map[verdict.PolicyID]*Policy
 	Profiles        map[string]*Profile
 	EndpointSlices  map[Key]*EndpointSlice
+	Services        map[Key]*Service
 	// Configurations are by name: see SettingsOf.
 	Configurations map[string]*Configuration
 	// Staged are the policies that are not enforced, by their own ids.
@@ -42,6 +43,7 @@ func NewState() *State {
 		Policies:        map[verdict.PolicyID]*Policy{},
 		Profiles:        map[string]*Profile{},
 		EndpointSlices:  map[Key]*EndpointSlice{},
+		Services:        map[Key]*Service{},
 		Configurations:  map[string]*Configuration{},
 		Staged:          map[verdict.PolicyID]*StagedPolicy{},
 	}
@@ -84,6 +86,8 @@ func (s *State) apply(c Change) {
 		set(s.Policies, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
 	case KindStagedPolicy:
 		set(s.Staged, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
+	case KindService:
+		set(s.Services, c.Key, c.Object)
 	case KindConfiguration:
 		set(s.Configurations, c.Key.Name, c.Object)
 	case KindEndpointSlice:
@@ -167,6 +171,7 @@ func (s *State) Objects() []Object {
 	all = collect(all, s.NetworkSets)
 	all = collect(all, s.EndpointSlices)
 	all = collect(all, s.Tiers)
+	all = collect(all, s.Services)
 	all = collect(all, s.Configurations)
 	all = collect(all, s.Staged)
 	return collect(all, s.Policies)

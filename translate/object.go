@@ -37,6 +37,8 @@ func Object(o any) (model.Object, []model.Problem) {
 		return orNil(pod(o)), nil
 	case *discoveryv1.EndpointSlice:
 		return endpointSlice(o), nil
+	case *corev1.Service:
+		return service(o), nil
 	case *networkingv1.NetworkPolicy:
 		return report("KubernetesNetworkPolicy", o, func(r *reporter) model.Object { return kubernetesPolicy(o, r) })
 	case *policyv1alpha2.ClusterNetworkPolicy:
@@ -89,6 +91,8 @@ func Key(o any) (model.Key, bool) {
 		return key(model.KindNode)
 	case *corev1.Pod:
 		return key(model.KindPod)
+	case *corev1.Service:
+		return key(model.KindService)
 	case *discoveryv1.EndpointSlice:
 		return key(model.KindEndpointSlice)
 	case *networkingv1.NetworkPolicy:

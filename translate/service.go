@@ -3,6 +3,7 @@ package translate
 import (
 	"net/netip"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/tierwall/tierwall/model"
@@ -29,6 +30,27 @@ func endpointSlice(s *discoveryv1.EndpointSlice) *model.EndpointSlice {
 			port.Protocol = kubernetesProtocol(*p.Protocol)
 		}
 		out.Ports = append(out.Ports, port)
+	}
+	return out
+}
+
+// service translates a service that finds its endpoints by labels; nil for
+// others. A port without a target is its own target; a target by name is left
+// out.
+func service(s *corev1.Service) model.Object {
+	if len(s.Spec.Selector) == 0 {
+		return nil
+	}
+	out := &model.Service{Namespace: s.Namespace, Name: s.Name, Selector: s.Spec.Selector}
+	for _, p := range s.Spec.Ports {
+		target := p.TargetPort.IntVal
+		if p.TargetPort.StrVal != "" || p.Port < 1 || p.Port > 65535 || target < 0 || target > 65535 {
+			continue
+		}
+		if target == 0 {
+			target = p.Port
+		}
+		out.Ports = append(out.Ports, model.TargetPort{Protocol: kubernetesProtocol(p.Protocol), Port: uint16(p.Port), Target: uint16(target)})
 	}
 	return out
 }
