@@ -40,8 +40,9 @@ type Settings struct {
 	Reject bool
 	// LogPrefix begins what Log rules write; empty is the dataplane's own.
 	LogPrefix string
-	// LogRate is how many lines a Log rule may write in LogPer seconds; 0 is no
-	// bound. LogBurst may come at once before it holds; 0 is the kernel's.
+	// LogRate is how many lines a Log rule may write in LogPer seconds; 0 is the
+	// dataplane's own bound. LogBurst may come at once before it holds; 0 is the
+	// kernel's.
 	LogRate, LogPer, LogBurst uint32
 }
 

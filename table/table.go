@@ -148,38 +148,6 @@ func (b Band) equal(o Band) bool {
 	})
 }
 
-// Only returns the tables without the sets of all stages but Normal, for
-// dataplanes that know no other; t itself if it has none.
-func (t *Tables) Only() *Tables {
-	var out *Tables
-	for id, s := range t.Sets {
-		if s.Stage == verdict.Normal {
-			continue
-		}
-		if out == nil {
-			out = t.Clone()
-		}
-		delete(out.Sets, id)
-	}
-	if out == nil {
-		return t
-	}
-	for id, e := range out.Endpoints {
-		if e.Stages != nil {
-			out.Endpoints[id] = &Endpoint{ID: e.ID, Interface: e.Interface, Spans: e.Spans}
-		}
-	}
-	used := map[RowID]bool{}
-	for _, s := range out.Sets {
-		used[s.Default[0]], used[s.Default[1]] = true, true
-		for _, r := range s.Rows {
-			used[r] = true
-		}
-	}
-	maps.DeleteFunc(out.Rows, func(id RowID, _ *Row) bool { return !used[id] })
-	return out
-}
-
 // Clone returns a copy, without an index, whose maps can be changed without touching t. Rows,
 // sets and endpoints are shared, since they are never changed in place.
 func (t *Tables) Clone() *Tables {

@@ -69,17 +69,10 @@ func narrow(own, by *selector.Selector, label string) *selector.Selector {
 // that exclude each other denies in both.
 func hostStages(out *model.Policy, s *v3.GlobalNetworkPolicySpec, r *reporter) {
 	out.DoNotTrack, out.PreDNAT, out.ApplyOnForward = s.DoNotTrack, s.PreDNAT, s.ApplyOnForward
-	early, before := "", len(r.problems)
-	switch {
-	case s.DoNotTrack && s.PreDNAT:
+	if s.DoNotTrack && s.PreDNAT {
 		r.add(problemf("stages-exclusive", "spec.preDNAT", "preDNAT and doNotTrack cannot both be true").
 			hint("write two policies; until then this one denies in both stages"))
 		out.Invalid = [2]bool{true, true}
-		early = "spec.preDNAT"
-	case s.PreDNAT:
-		early = "spec.preDNAT"
-	case s.DoNotTrack:
-		early = "spec.doNotTrack"
 	}
 	if s.PreDNAT && len(s.Egress) > 0 {
 		r.add(problemf("prednat-egress", "spec.egress", "preDNAT policy cannot have any egress rules").
@@ -88,19 +81,9 @@ func hostStages(out *model.Policy, s *v3.GlobalNetworkPolicySpec, r *reporter) {
 	if s.PreDNAT && slices.Contains(s.Types, v3.PolicyTypeEgress) {
 		r.add(problemf("prednat-egress", "spec.types", "preDNAT policy cannot have 'Egress' type").hint("remove Egress from types"))
 	}
-	if early != "" && !s.ApplyOnForward {
+	if (s.DoNotTrack || s.PreDNAT) && !s.ApplyOnForward {
 		r.add(problemf("stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true").
 			hint("write applyOnForward: true, since such policy meets forwarded traffic too"))
-	}
-	if len(r.problems) > before {
-		return // one thing after the other
-	}
-	if early != "" {
-		r.add(problemf("not-supported", early, "policies before connection tracking or destination NAT are not enforced in the kernel by this version").
-			hint("explain knows what they mean; until then they hold nowhere"))
-	} else if s.ApplyOnForward {
-		r.add(problemf("not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed in the kernel by this version").
-			hint("explain knows what it means; the policy holds for pods and for traffic of the host itself"))
 	}
 }
 

@@ -34,8 +34,6 @@ type problemRow struct {
 func ingress(rule string) string { return gnp("{ingress: [" + rule + "]}") }
 
 const (
-	beforeKernel = "policies before connection tracking or destination NAT are not enforced in the kernel by this version"
-
 	onceUnread = "until then a rule that denies or passes denies everything at its place, and one that accepts is left out"
 
 	denies   = "until then the policy denies everything in this direction; remove the field to go without"
@@ -148,9 +146,6 @@ func problemRows() []problemRow {
 		{"type Egress before DNAT", gnp("{preDNAT: true, applyOnForward: true, types: [Ingress, Egress]}"), "prednat-egress", "spec.types", "preDNAT policy cannot have 'Egress' type", "remove Egress from types", kept},
 		{"preDNAT without forward", gnp("{preDNAT: true}"), "stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true", "write applyOnForward: true, since such policy meets forwarded traffic too", kept},
 		{"doNotTrack without forward", gnp("{doNotTrack: true}"), "stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true", "write applyOnForward: true, since such policy meets forwarded traffic too", kept},
-		{"preDNAT", gnp("{preDNAT: true, applyOnForward: true}"), "not-supported", "spec.preDNAT", beforeKernel, "explain knows what they mean; until then they hold nowhere", kept},
-		{"doNotTrack", gnp("{doNotTrack: true, applyOnForward: true}"), "not-supported", "spec.doNotTrack", beforeKernel, "explain knows what they mean; until then they hold nowhere", kept},
-		{"applyOnForward", gnp("{applyOnForward: true}"), "not-supported", "spec.applyOnForward", "traffic that is forwarded through a host endpoint is not policed in the kernel by this version", "explain knows what it means; the policy holds for pods and for traffic of the host itself", kept},
 		{"a profile's rule", manifest("Profile", "", "prof", "{ingress: [{action: Reject}]}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
 	}
 }
@@ -262,7 +257,6 @@ func TestAllProblems(t *testing.T) {
 		"action-invalid spec.ingress[0].action", "protocol-invalid spec.ingress[0].protocol",
 		"net-syntax spec.ingress[0].source.nets[0]", "net-syntax spec.ingress[0].source.nets[1]", "selector-syntax spec.ingress[0].source.selector",
 		"not-supported spec.egress[0].destination.domains", "net-syntax spec.egress[0].destination.nets[0]",
-		"not-supported spec.applyOnForward",
 	}
 	if diff := cmp.Diff(want, places); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -76,7 +76,6 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p.Tables = p.Tables.Only() // as the kernel's
 	d.inStep = false
 	if err := check(p.Tables); err != nil {
 		return err

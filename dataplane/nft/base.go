@@ -12,35 +12,38 @@ import (
 
 // The chains through which every packet of a new connection goes.
 
-// baseChains are the three chains at the kernel's hooks. They keep their names
-// through all epochs; their rules are all that leads into one.
+// baseChains are the chains at the kernel's hooks: three, and those of the early
+// stages that are needed. They keep their names through all epochs; their rules
+// are all that leads into one.
 func (b builder) baseChains() []chain {
-	return []chain{
-		{name: forwardHook, hook: &hook{*nftables.ChainHookForward}, rules: []rule{
-			known(drop),
-			to(jumpTo(b.of("from-pod"))),
-			to(jumpTo(b.of("to-pod"))),
-			forgetClass(),
-		}},
-		{name: inputHook, hook: &hook{*nftables.ChainHookInput}, rules: []rule{
-			known(nil),
-			loopback(expr.MetaKeyIIF),
-			{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))},
-			b.inPodNets(true, true),
-			b.inPodNets(false, true),
-			neighbours(hostNeighbours, accept),
-			to(jumpTo(b.of("to-host"))),
-			forgetClass(),
-		}},
-		{name: outputHook, hook: &hook{*nftables.ChainHookOutput}, rules: []rule{
-			known(nil),
-			loopback(expr.MetaKeyOIF),
-			{exprs: append(inSet(expr.MetaKeyOIFNAME, b.pods()), accept), comment: "the host reaches its own pods"},
-			neighbours(hostNeighbours, accept),
-			to(jumpTo(b.of("from-host"))),
-			forgetClass(),
-		}},
+	at := func(s verdict.Stage, d verdict.Direction) rule { return to(jumpTo(b.at(post{s, d}))) }
+	forward := []rule{known(drop), to(jumpTo(b.of("from-pod"))), to(jumpTo(b.of("to-pod")))}
+	if b.needs[post{verdict.Forward, verdict.Egress}] {
+		forward = append(forward, at(verdict.Forward, verdict.Egress))
 	}
+	if b.needs[post{verdict.Forward, verdict.Ingress}] {
+		forward = append(append(forward, b.skips(verdict.Ingress)...), at(verdict.Forward, verdict.Ingress))
+	}
+	input := []rule{
+		known(nil),
+		loopback(expr.MetaKeyIIF),
+		{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))},
+		b.inPodNets(true, true),
+		b.inPodNets(false, true),
+		neighbours(hostNeighbours, accept),
+	}
+	output := []rule{
+		known(nil),
+		loopback(expr.MetaKeyOIF),
+		{exprs: append(inSet(expr.MetaKeyOIFNAME, b.pods()), accept), comment: "the host reaches its own pods"},
+		neighbours(hostNeighbours, accept),
+	}
+	input = append(append(input, b.skips(verdict.Ingress)...), at(verdict.Normal, verdict.Ingress), forgetClass())
+	output = append(append(output, b.skips(verdict.Egress)...), at(verdict.Normal, verdict.Egress), forgetClass())
+	return append(b.earlyChains(),
+		chain{name: forwardHook, hook: &hook{num: *nftables.ChainHookForward}, rules: append(forward, forgetClass())},
+		chain{name: inputHook, hook: &hook{num: *nftables.ChainHookInput}, rules: input},
+		chain{name: outputHook, hook: &hook{num: *nftables.ChainHookOutput}, rules: output})
 }
 
 // podChains lead the traffic of local pods to their sets, and end it where
@@ -66,35 +69,26 @@ func (b builder) podChains() []chain {
 			dropInvalid(),
 			to(jumpTo(b.of("from-pod"))),
 			forgetClass(),
-			to(accept),
+			b.podToHost(),
 		}},
 	}
 }
 
-// hostChains lead the host's own traffic to the sets of its host endpoints.
-func (b builder) hostChains() []chain {
-	return []chain{
-		{name: b.of("to-host"), rules: []rule{
-			{exprs: []expr.Any{meta(expr.MetaKeyIIFNAME), vmap(b.host(verdict.Ingress))}},
-			to(goTo(b.others(verdict.Ingress))),
-		}},
-		{name: b.of("from-host"), rules: []rule{
-			{exprs: []expr.Any{meta(expr.MetaKeyOIFNAME), vmap(b.host(verdict.Egress))}},
-			to(goTo(b.others(verdict.Egress))),
-		}},
+// podToHost ends what a pod's egress policy lets through to its own host. Accept
+// and Return are one: an accept ends only this table's chains, and those of the
+// host's own firewall come to their own verdict.
+func (b builder) podToHost() rule {
+	if b.settings.PodToHost == verdict.HostDrop {
+		return rule{exprs: []expr.Any{drop}, comment: "defaultEndpointToHostAction"}
 	}
-}
-
-// others names the chain for interfaces that no host endpoint names.
-func (n names) others(d verdict.Direction) string {
-	return n.of(map[verdict.Direction]string{verdict.Ingress: "other-in", verdict.Egress: "other-out"}[d])
+	return to(accept)
 }
 
 // othersChain leads the interfaces that no host endpoint names to the one that
 // governs all, or lets them pass.
-func (b builder) othersChain(d verdict.Direction, t target) chain {
-	c := chain{name: b.others(d), comment: "interfaces without a host endpoint of their own"}
-	if t.chain == "" {
+func (b builder) othersChain(p post, t target) chain {
+	c := chain{name: b.others(p), comment: "interfaces without a host endpoint of their own"}
+	if t.chain == "" || t.chain == through {
 		c.rules = []rule{to(back)}
 	} else {
 		c.rules = []rule{{exprs: []expr.Any{goTo(t.chain)}, comment: t.comment}}

@@ -105,7 +105,7 @@ func (c chain) write(a *attrs) {
 	if c.hook != nil {
 		a.nest(unix.NFTA_CHAIN_HOOK, func(a *attrs) {
 			a.number(unix.NFTA_HOOK_HOOKNUM, uint32(c.hook.num))
-			a.number(unix.NFTA_HOOK_PRIORITY, 0)
+			a.number(unix.NFTA_HOOK_PRIORITY, uint32(c.hook.priority))
 		})
 		a.number(unix.NFTA_CHAIN_POLICY, uint32(nftables.ChainPolicyAccept))
 		a.text(unix.NFTA_CHAIN_TYPE, "filter")

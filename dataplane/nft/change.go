@@ -47,8 +47,10 @@ type changes struct {
 	now    *state
 	delta  *table.Delta
 	bridge *bridge
-	// was is the former dispatch, the present one if it stays.
-	was *dispatch
+	// was is the former dispatch, the present one if it stays, and needed the
+	// posts at which it had policy.
+	was    *dispatch
+	needed needs
 	// had are the addresses among the delta's hosts that the kernel has, and
 	// held those of the delta's entries that it has, with row 0.
 	had  map[netip.Addr]bool
@@ -57,7 +59,7 @@ type changes struct {
 
 // newChanges takes the state on to what a change leads to.
 func newChanges(now *state, ch dataplane.Change) (*changes, error) {
-	c := &changes{now: now, delta: ch.Delta, was: now.dispatch, had: map[netip.Addr]bool{}}
+	c := &changes{now: now, delta: ch.Delta, was: now.dispatch, needed: now.needs, had: map[netip.Addr]bool{}}
 	if c.delta == nil {
 		c.delta = &table.Delta{}
 	}
@@ -85,9 +87,7 @@ func newChanges(now *state, ch dataplane.Change) (*changes, error) {
 	if len(c.delta.Endpoints)+len(ch.Interfaces) == 0 && ch.Settings == nil {
 		return c, nil
 	}
-	var err error
-	now.dispatch, err = now.builder.dispatch(now)
-	return c, err
+	return c, now.place()
 }
 
 // entries are elements of sets' maps, one call a run of the same set.
@@ -102,7 +102,7 @@ func (c *changes) entries(list []table.Entry, do func(name string, list []elemen
 			if e.Row == 0 {
 				elements = append(elements, element{key: class(e.Class)})
 			} else {
-				elements = append(elements, c.now.rowElement(e.Class, c.now.tables.Rows[e.Row]))
+				elements = append(elements, c.now.rowElement(c.now.tables.Sets[e.Set], e.Class, c.now.tables.Rows[e.Row]))
 			}
 		}
 		do(c.now.rows(list[0].Set), elements)
@@ -111,19 +111,34 @@ func (c *changes) entries(list []table.Entry, do func(name string, list []elemen
 }
 
 func (c *changes) add(b *batch) {
+	if c.now.hasEarly(verdict.PreDNAT) && !c.needed.hasEarly(verdict.PreDNAT) {
+		b.addChain(c.now.labelled())
+	}
 	for _, r := range c.delta.NewRows {
 		addRow(b, c.now.builder, r)
 	}
 	for _, s := range c.delta.NewSets {
 		addSet(b, c.now.builder, s, c.now.tables.Rows)
 	}
+	c.addRowsOf(b, c.delta.NewEntries)
+	c.addRowsOf(b, c.delta.Entries)
 	c.entries(c.delta.NewEntries, b.addElements)
 	if c.bridge != nil {
+		c.addRowsOf(b, c.bridge.entries)
 		c.entries(c.bridge.entries, b.addElements)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.now.dispatch.forks)) {
 		if _, ok := c.was.forks[name]; !ok {
 			b.addChain(c.now.dispatch.forks[name])
+		}
+	}
+}
+
+// addRowsOf adds what sets of the early stages need of rows for entries.
+func (c *changes) addRowsOf(b *batch, list []table.Entry) {
+	for _, e := range list {
+		if set := c.now.tables.Sets[e.Set]; set.Stage.FallsThrough() && e.Row != 0 {
+			addRowOf(b, c.now.builder, set, c.now.tables.Rows[e.Row])
 		}
 	}
 }
@@ -200,6 +215,11 @@ func (c *changes) flipKeys(b *batch) {
 	if c.was != c.now.dispatch {
 		flipDispatch(b, c.was, c.now)
 	}
+	if !maps.Equal(c.needed, c.now.needs) {
+		for _, chain := range c.now.baseChains() {
+			b.addChain(chain)
+		}
+	}
 }
 
 func flipDispatch(b *batch, old *dispatch, next *state) {
@@ -225,9 +245,22 @@ func flipDispatch(b *batch, old *dispatch, next *state) {
 			b.addElements(m.name, podNetElements(next.dispatch.podNets, i == 0))
 		}
 	}
-	for _, d := range verdict.Directions {
-		if old.others[d] != next.dispatch.others[d] {
-			b.replaceRules(next.othersChain(d, next.dispatch.others[d]))
+	for _, p := range posts {
+		if old.others[p] != next.dispatch.others[p] {
+			b.replaceRules(next.othersChain(p, next.dispatch.others[p]))
+		}
+	}
+}
+
+// dropHooks deletes the base chains of early stages that are not needed any more.
+func (c *changes) dropHooks(b *batch) {
+	before := c.now.builder
+	before.needs = c.needed
+	keep := c.now.baseChains()
+	for _, was := range before.baseChains() {
+		if !slices.ContainsFunc(keep, func(k chain) bool { return k.name == was.name }) {
+			b.flush(was.name)
+			b.deleteChain(was.name)
 		}
 	}
 }
@@ -235,6 +268,7 @@ func flipDispatch(b *batch, old *dispatch, next *state) {
 // drop deletes what nothing points at any more: sets' chains before their maps,
 // and those before the chains of rows.
 func (c *changes) drop(b *batch) {
+	c.dropHooks(b)
 	c.entries(c.delta.OldEntries, b.deleteElements)
 	if c.bridge != nil {
 		c.entries(c.bridge.leftovers, b.deleteElements)
@@ -247,10 +281,16 @@ func (c *changes) drop(b *batch) {
 	for _, id := range c.delta.OldSets {
 		b.deleteChain(c.now.set(id, c.now.tables.Sets[id].Direction))
 		b.deleteMap(c.now.rows(id))
-	}
-	for _, id := range c.delta.OldRows {
-		for _, name := range c.now.leave(id) {
+		for _, name := range c.now.leaveSet(id) {
 			b.deleteChain(name)
 		}
+	}
+	for _, id := range c.delta.OldRows {
+		for _, name := range c.now.leave(rowUse{row: id}) {
+			b.deleteChain(name)
+		}
+	}
+	if c.needed.hasEarly(verdict.PreDNAT) && !c.now.hasEarly(verdict.PreDNAT) {
+		b.deleteChain(c.now.accepted(verdict.PreDNAT))
 	}
 }

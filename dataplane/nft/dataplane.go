@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 
 	"golang.org/x/sys/unix"
 
@@ -59,8 +60,7 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 		return explain(err)
 	}
 	defer func() { _ = s.close() }()
-	p.Tables = p.Tables.Only() // the other stages of host endpoints are not enforced yet
-	if d.now != nil {
+	if d.now != nil && sameRules(d.now.settings, p.Settings) {
 		err := d.change(ctx, s, d.now.changeTo(p))
 		if err == nil || !errors.Is(err, unix.ENOENT) {
 			return explain(err)
@@ -81,11 +81,37 @@ func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
 		return explain(err)
 	}
 	defer func() { _ = s.close() }()
-	err = d.change(ctx, s, c)
+	if c.Settings != nil && !sameRules(d.now.settings, *c.Settings) {
+		err = d.reload(ctx, s, c)
+	} else {
+		err = d.change(ctx, s, c)
+	}
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("%w: %w", dataplane.ErrOutOfStep, err)
 	}
 	return explain(err)
+}
+
+// sameRules reports whether two settings lead to the same rules: those of one
+// epoch never change but for what a table.Delta says.
+func sameRules(a, b dataplane.Settings) bool {
+	a.PodNets, b.PodNets = nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
+// reload builds what a change leads to in a new epoch.
+func (d *Dataplane) reload(ctx context.Context, s *socket, c dataplane.Change) error {
+	now := d.now
+	d.now = nil
+	if _, err := newChanges(now, c); err != nil {
+		return err
+	}
+	if c.Delta != nil {
+		now.forget(c.Delta)
+	}
+	next, err := d.load(ctx, s, dataplane.Program{Tables: now.tables, Interfaces: now.interfaces, Settings: *c.Settings})
+	d.now = next
+	return err
 }
 
 func (d *Dataplane) builder(epoch int) builder {

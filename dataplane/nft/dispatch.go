@@ -22,9 +22,9 @@ type dispatch struct {
 	// forks are the chains that choose a host endpoint's set by the local
 	// address. Their names follow from their content.
 	forks map[string]chain
-	// others is where interfaces go that nothing governs, by direction; an
-	// empty chain lets them pass.
-	others [2]target
+	// others is where interfaces go that nothing governs; what is not there lets
+	// them pass.
+	others map[post]target
 }
 
 // target is what a key of a dispatch map leads to. The comment says whose key
@@ -36,13 +36,14 @@ type target struct {
 // closed is the target of a key that two endpoints claim: it may be neither's.
 const closed = "drop"
 
+// through is the target of an interface whose host endpoint has no policy at a
+// place: the one for all interfaces does not govern it.
+const through = "return"
+
 // The names of the dispatch maps.
 func (n names) own(d verdict.Direction, v4 bool) string {
 	return n.of(map[verdict.Direction]string{verdict.Ingress: "in", verdict.Egress: "out"}[d] +
 		map[bool]string{true: "4", false: "6"}[v4])
-}
-func (n names) host(d verdict.Direction) string {
-	return n.of(map[verdict.Direction]string{verdict.Ingress: "host-in", verdict.Egress: "host-out"}[d])
 }
 func (n names) pods() string { return n.of("pods") }
 func (n names) podNets(v4 bool) string {
@@ -55,8 +56,10 @@ func (b builder) dispatchMaps() []namedMap {
 	for _, d := range []verdict.Direction{verdict.Egress, verdict.Ingress} {
 		list = append(list,
 			namedMap{name: b.own(d, true), mapType: ownIPv4, comment: "interface and address of a local pod -> its " + d.String()},
-			namedMap{name: b.own(d, false), mapType: ownIPv6, comment: "interface and address of a local pod -> its " + d.String()},
-			namedMap{name: b.host(d), mapType: byInterface, comment: "interface of a host endpoint -> its " + d.String()})
+			namedMap{name: b.own(d, false), mapType: ownIPv6, comment: "interface and address of a local pod -> its " + d.String()})
+	}
+	for _, p := range posts {
+		list = append(list, namedMap{name: b.host(p), mapType: byInterface, comment: "interface of a host endpoint -> its policy, " + p.stage.String() + " " + p.direction.String()})
 	}
 	return list
 }
@@ -72,7 +75,7 @@ func (b builder) podNetSets() []namedMap {
 // dispatch computes where a state's endpoints are. The error names an
 // endpoint that breaks a rule of table: it is a fault of the compiler.
 func (b builder) dispatch(p *state) (*dispatch, error) {
-	d := &dispatch{maps: map[string]map[string]target{}, forks: map[string]chain{}, podNets: rangesOf(p.settings.PodNets)}
+	d := &dispatch{maps: map[string]map[string]target{}, forks: map[string]chain{}, others: map[post]target{}, podNets: rangesOf(p.settings.PodNets)}
 	for _, m := range b.dispatchMaps() {
 		d.maps[m.name] = map[string]target{}
 	}
@@ -117,15 +120,15 @@ func (b builder) placePod(d *dispatch, e *table.Endpoint, interfaces []string) e
 // interface that several claim (semantics.md section 11); endpoints come here
 // in the order of their names.
 func (b builder) placeHost(d *dispatch, e *table.Endpoint, interfaces []string) {
-	for _, dir := range verdict.Directions {
-		t := target{b.hostTarget(d, e, dir), shorten(e.ID.String(), "")}
+	for _, p := range posts {
+		t := target{b.hostTarget(d, e, p), shorten(e.ID.String(), "")}
 		if e.Interface == "*" {
-			if d.others[dir].chain == "" {
-				d.others[dir] = t
+			if _, taken := d.others[p]; !taken {
+				d.others[p] = t
 			}
 			continue
 		}
-		m := d.maps[b.host(dir)]
+		m := d.maps[b.host(p)]
 		for _, name := range interfaces {
 			if _, taken := m[string(ifname(name))]; !taken {
 				m[string(ifname(name))] = t
@@ -134,16 +137,38 @@ func (b builder) placeHost(d *dispatch, e *table.Endpoint, interfaces []string) 
 	}
 }
 
-// hostTarget returns the chain for a host endpoint: that of its set if it has
-// but one, else a fork, which it adds to d.
-func (b builder) hostTarget(d *dispatch, e *table.Endpoint, dir verdict.Direction) string {
-	spans := e.Spans[dir]
-	if len(spans) == 2 && spans[0].Set == spans[1].Set && whole(spans[0]) && whole(spans[1]) {
-		return b.set(spans[0].Set, dir)
+// needed tells at which posts a host endpoint has policy.
+func (b builder) needed(d *dispatch) needs {
+	n := needs{}
+	for _, p := range posts {
+		if t := d.others[p].chain; t != "" && t != through {
+			n[p] = true
+		}
+		for _, t := range d.maps[b.host(p)] {
+			if t.chain != through {
+				n[p] = true
+			}
+		}
 	}
-	c := chain{name: b.forkName(dir, spans), comment: "by the local address"}
+	return n
+}
+
+// hostTarget returns the chain for a host endpoint at a place: that of its set
+// if it has but one, else a fork, which it adds to d.
+func (b builder) hostTarget(d *dispatch, e *table.Endpoint, p post) string {
+	spans := e.Spans[p.direction]
+	if p.stage != verdict.Normal {
+		spans = e.Stages[p.stage][p.direction]
+		if len(spans) == 0 {
+			return through
+		}
+	}
+	if len(spans) == 2 && spans[0].Set == spans[1].Set && whole(spans[0]) && whole(spans[1]) {
+		return b.set(spans[0].Set, p.direction)
+	}
+	c := chain{name: b.forkName(p.direction, spans), comment: "by the local address"}
 	for _, v4 := range []bool{true, false} {
-		c.rules = append(c.rules, b.forkRules(spans, dir, v4)...)
+		c.rules = append(c.rules, b.forkRules(spans, p.direction, v4)...)
 	}
 	c.rules = append(c.rules, rule{exprs: []expr.Any{drop}, comment: "not an address of the endpoint"})
 	d.forks[c.name] = c
@@ -184,6 +209,8 @@ func (t target) element(key string, isMap bool) element {
 	case !isMap:
 	case t.chain == closed:
 		e.verdict = drop
+	case t.chain == through:
+		e.verdict = back
 	default:
 		e.verdict = goTo(t.chain)
 	}

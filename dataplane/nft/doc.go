@@ -6,7 +6,10 @@
 //	forward, input, output   base chains: what conntrack knows is accepted
 //	from-pod, to-pod         (interface, own address) -> the set's chain; a local
 //	                         pod that is not programmed is closed here
-//	to-host, from-host       interface -> the set's chain of the host endpoint
+//	at-host-...              interface -> the set's chain of the host endpoint, a chain for
+//	                         each stage and direction (semantics.md section 11)
+//	untracked-in, -out,      base chains at the priorities of raw and mangle; they are there
+//	before-dnat              while a policy asks for the stage
 //	out-N, in-N              one chain a table.Set: the peer's address becomes a
 //	                         class (maps host4, net4, ...), the class a row (map rows-N)
 //	row-N                    protocol and ports -> verdict; rows that differ only in

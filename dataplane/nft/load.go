@@ -47,7 +47,7 @@ func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*
 	if err := enterEpoch(ctx, s, next, old); err != nil {
 		return nil, err
 	}
-	dropOthers(&drop, old)
+	dropOthers(&drop, old, next.baseChains())
 	if !drop.empty() {
 		grace()
 		err = s.commit(ctx, &drop, cut)
@@ -96,6 +96,9 @@ func addAll(b *batch, s *state) {
 		b.addMap(s.netMap(v4))
 		b.addElements(s.nets(v4), netElements(t.Nets, v4))
 	}
+	for _, c := range s.outcomeChains() {
+		b.addChain(c)
+	}
 	b.addChain(s.peerClassChain(verdict.Ingress))
 	b.addChain(s.peerClassChain(verdict.Egress))
 	for _, id := range slices.Sorted(maps.Keys(t.Rows)) {
@@ -108,15 +111,25 @@ func addAll(b *batch, s *state) {
 }
 
 func addRow(b *batch, with builder, r *table.Row) {
-	for _, c := range with.enter(r) {
+	for _, c := range with.enter(r, verdict.Normal) {
 		b.addChain(c)
 	}
 }
 
 func addSet(b *batch, with builder, s *table.Set, rows map[table.RowID]*table.Row) {
+	for _, id := range append(slices.Sorted(maps.Values(s.Rows)), s.Default[:]...) {
+		addRowOf(b, with, s, rows[id])
+	}
 	b.addMap(with.setMap(s.ID))
 	b.addElements(with.rows(s.ID), with.setElements(s, rows))
 	b.addChain(with.setChain(s, rows))
+}
+
+// addRowOf adds what a set needs of a row beside what all sets share.
+func addRowOf(b *batch, with builder, s *table.Set, r *table.Row) {
+	for _, c := range with.enterFor(s, r) {
+		b.addChain(c)
+	}
 }
 
 func addDispatch(b *batch, s *state) {
@@ -135,21 +148,21 @@ func addDispatch(b *batch, s *state) {
 		b.addMap(m)
 		b.addElements(m.name, podNetElements(s.dispatch.podNets, i == 0))
 	}
-	for _, d := range verdict.Directions {
-		b.addChain(s.othersChain(d, s.dispatch.others[d]))
+	for _, p := range posts {
+		b.addChain(s.othersChain(p, s.dispatch.others[p]))
+		b.addChain(s.placeChain(p))
 	}
-	for _, c := range slices.Concat(s.podChains(), s.hostChains()) {
+	for _, c := range s.podChains() {
 		b.addChain(c)
 	}
 }
 
 // dropOthers deletes what the table held before. Rules go first, then maps,
 // then chains, since each holds on to the next.
-func dropOthers(b *batch, old inventory) {
-	keep := []string{forwardHook, inputHook, outputHook}
+func dropOthers(b *batch, old inventory, keep []chain) {
 	var chains []string
 	for _, c := range old.chains {
-		if !slices.Contains(keep, c) {
+		if !slices.ContainsFunc(keep, func(k chain) bool { return k.name == c }) {
 			chains = append(chains, c)
 		}
 	}

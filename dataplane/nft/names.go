@@ -29,10 +29,18 @@ func (n names) of(base string) string {
 	return base + "." + strconv.Itoa(n.epoch)
 }
 
-func (n names) row(id table.RowID) string { return n.of("row-" + id10(id)) }
+func (n names) row(id table.RowID, s verdict.Stage) string { return n.of("row-" + id10(id) + early(s)) }
 
-func (n names) log(id table.RowID, i int) string {
-	return n.of("row-" + id10(id) + "-log-" + strconv.Itoa(i))
+func (n names) log(id table.RowID, s verdict.Stage, i int) string {
+	return n.of("row-" + id10(id) + early(s) + "-log-" + strconv.Itoa(i))
+}
+
+// early ends the names of what there is for an early stage alone.
+func early(s verdict.Stage) string {
+	if s.FallsThrough() {
+		return "-" + s.String()
+	}
+	return ""
 }
 
 func (n names) rows(id table.SetID) string { return n.of("rows-" + id10(id)) }

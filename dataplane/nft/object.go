@@ -16,9 +16,11 @@ type chain struct {
 	rules         []rule
 }
 
-// hook makes a base chain, at the priority of filters and with policy accept.
+// hook makes a base chain with policy accept, at the priority of filters if it
+// has no other.
 type hook struct {
-	num nftables.ChainHook
+	num      nftables.ChainHook
+	priority int32
 }
 
 // rule is one rule. A Lookup among its expressions whose SetName is empty

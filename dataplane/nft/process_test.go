@@ -30,17 +30,38 @@ func TestListing(t *testing.T) {
 	}
 	p := small(t)
 	p.apply(p.dataplane(), p.Program)
-	got := p.nft("list", "table", "inet", "tierwall")
-	const golden = "testdata/listing.nft"
+	compareListing(t, p.lab, "testdata/listing.nft")
+}
+
+// TestListingOfStages is the same with all stages of host endpoints, and with
+// denials that are answered.
+func TestListingOfStages(t *testing.T) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("there is no nft program")
+	}
+	s := newStages(t)
+	s.Reject = true
+	s.stage("east", verdict.Untracked, verdict.Ingress, s.only(verdict.Allow, 22), nil)
+	s.stage("east", verdict.Untracked, verdict.Egress, s.only(verdict.Deny, 22), nil)
+	s.stage("east", verdict.PreDNAT, verdict.Ingress, s.only(verdict.Allow, 8080), map[table.ClassID]table.RowID{s.class(s.west.addrs...): s.no})
+	s.stage("west", verdict.Forward, verdict.Ingress, s.only(verdict.Deny, 80), nil)
+	s.stage("west", verdict.Forward, verdict.Egress, s.only(verdict.Deny, 80), nil)
+	s.program()
+	compareListing(t, s.lab, "testdata/stages.nft")
+}
+
+func compareListing(t *testing.T, l *lab, golden string) {
+	t.Helper()
+	got := l.nft("list", "table", "inet", "tierwall")
 	if *update {
-		p.must(os.WriteFile(golden, []byte(got), 0o644))
+		l.must(os.WriteFile(golden, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(golden)
-	p.must(err)
+	l.must(err)
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("the listing changed (-want +got):\n%s", diff)
 	}
-	p.in(p.router, func() {
+	l.in(l.router, func() {
 		c := exec.Command("nft", "-c", "-f", "-")
 		c.Stdin = strings.NewReader(got)
 		if out, err := c.CombinedOutput(); err != nil {

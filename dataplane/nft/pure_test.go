@@ -61,7 +61,7 @@ func TestRangesOf(t *testing.T) {
 }
 
 func TestEpochs(t *testing.T) {
-	for name, want := range map[string]int{"forward": 0, "row-7": 0, "row-7.3": 3, names{12}.row(7): 12, "foreign.x": 0, "a.-3": 0} {
+	for name, want := range map[string]int{"forward": 0, "row-7": 0, "row-7.3": 3, names{12}.row(7, verdict.Normal): 12, "foreign.x": 0, "a.-3": 0} {
 		if got := epochOf(name); got != want {
 			t.Errorf("%s: epoch %d, want %d", name, got, want)
 		}
@@ -136,7 +136,7 @@ func TestHostTarget(t *testing.T) {
 		fork  bool
 	}{"whole": {whole, false}, "v4 alone": {whole[:1], true}, "part of v4": {part(0), true}, "part of v6": {part(1), true},
 		"two sets": {[]table.Span{whole[0], bothFamilies(8)[1]}, true}, "none": {nil, true}} {
-		got := builder{}.hostTarget(d, &table.Endpoint{Spans: [2][]table.Span{test.spans, nil}}, verdict.Ingress)
+		got := builder{}.hostTarget(d, &table.Endpoint{Spans: [2][]table.Span{test.spans, nil}}, post{verdict.Normal, verdict.Ingress})
 		if _, fork := d.forks[got]; fork != test.fork || !fork && got != "in-7" {
 			t.Errorf("%s: chain %s", name, got)
 		}
@@ -272,7 +272,7 @@ func TestRest(t *testing.T) {
 		want verdict.Verdict
 	}{{60000, verdict.Allow}, {30000, verdict.Deny}} {
 		p := ports(verdict.TCP, yes, no, [2]uint16{0, 10}, [2]uint16{20, test.to})
-		s := shapeOf(&table.Row{Other: yes, Protocols: []table.Protocol{p}})
+		s := shapeOf(&table.Row{Other: yes, Protocols: []table.Protocol{p}}, verdict.Normal)
 		if got := s.protocols[0].rest().verdict; got != test.want {
 			t.Errorf("allowed to %d: the rest is %s", test.to, got)
 		}
@@ -312,18 +312,18 @@ func TestShared(t *testing.T) {
 	b := builder{book: newRowBook()}
 	for i, test := range list {
 		test.row.ID = table.RowID(i + 1)
-		if got := len(b.enter(test.row)); got != test.chains {
+		if got := len(b.enter(test.row, verdict.Normal)); got != test.chains {
 			t.Errorf("%s: %d new chains, want %d", test.name, got, test.chains)
 		}
 	}
-	if got := b.leave(4); got != nil {
+	if got := b.leave(rowUse{row: 4}); got != nil {
 		t.Errorf("chains %v go while two rows use them", got)
 	}
-	b.leave(5)
-	if got := b.leave(6); len(got) != 1 || got[0] != "row-4" {
+	b.leave(rowUse{row: 5})
+	if got := b.leave(rowUse{row: 6}); len(got) != 1 || got[0] != "row-4" {
 		t.Errorf("with the last row go chains %v, want row-4", got)
 	}
-	if diff := cmp.Diff([]string{"row-3", "row-3-log-1"}, b.leave(3)); diff != "" {
+	if diff := cmp.Diff([]string{"row-3", "row-3-log-1"}, b.leave(rowUse{row: 3})); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -13,8 +14,24 @@ import (
 // rowBook knows the chain of each row of the tables. It is kept for an epoch
 // and changes with what the kernel holds.
 type rowBook struct {
-	byRow map[table.RowID]*page
+	byRow map[rowUse]*page
 	byKey map[string]*page
+	// early are the rows that a set of an early stage has had, which it needs
+	// in a form of their own.
+	early map[table.SetID][]rowUse
+}
+
+// rowUse is a row in a stage: Normal for all but the early ones.
+type rowUse struct {
+	row   table.RowID
+	stage verdict.Stage
+}
+
+func useOf(id table.RowID, s verdict.Stage) rowUse {
+	if !s.FallsThrough() {
+		s = verdict.Normal
+	}
+	return rowUse{id, s}
 }
 
 // page is a shape that rows in use have. Its chains are named after the first
@@ -27,22 +44,22 @@ type page struct {
 }
 
 func newRowBook() *rowBook {
-	return &rowBook{byRow: map[table.RowID]*page{}, byKey: map[string]*page{}}
+	return &rowBook{byRow: map[rowUse]*page{}, byKey: map[string]*page{}, early: map[table.SetID][]rowUse{}}
 }
 
-// enter makes a row known and returns the chains that it needs and that were
-// not there.
-func (b builder) enter(r *table.Row) []chain {
-	s := shapeOf(r)
+// enter makes a row known in a stage and returns the chains that it needs and
+// that were not there.
+func (b builder) enter(r *table.Row, stage verdict.Stage) []chain {
+	s := shapeOf(r, stage)
 	key := s.key()
 	p, known := b.book.byKey[key]
 	var chains []chain
 	if !known {
 		p = &page{key: key}
-		if v, ok := s.plain(); ok {
+		if v, ok := b.plainShape(s); ok {
 			p.verdict = v
 		} else {
-			p.verdict = goTo(b.row(r.ID))
+			p.verdict = goTo(b.row(r.ID, s.stage))
 			chains = b.shapeChains(r.ID, s)
 		}
 		for _, c := range chains {
@@ -51,18 +68,42 @@ func (b builder) enter(r *table.Row) []chain {
 		b.book.byKey[key] = p
 	}
 	p.uses++
-	b.book.byRow[r.ID] = p
+	b.book.byRow[useOf(r.ID, stage)] = p
 	return chains
+}
+
+// enterFor makes a row known to a set of an early stage. Other sets have the
+// rows as the tables have them.
+func (b builder) enterFor(s *table.Set, r *table.Row) []chain {
+	use := useOf(r.ID, s.Stage)
+	if use.stage == verdict.Normal || slices.Contains(b.book.early[s.ID], use) {
+		return nil
+	}
+	b.book.early[s.ID] = append(b.book.early[s.ID], use)
+	return b.enter(r, s.Stage)
+}
+
+// leaveSet forgets the rows of a set of an early stage and returns the chains
+// that go with them.
+func (b builder) leaveSet(id table.SetID) (names []string) {
+	for _, use := range b.book.early[id] {
+		names = append(names, b.leave(use)...)
+	}
+	delete(b.book.early, id)
+	return names
 }
 
 // leave forgets a row and returns the chains that no row needs any more, those
 // that lead to others first.
-func (b builder) leave(id table.RowID) []string {
-	p := b.book.byRow[id]
-	delete(b.book.byRow, id)
+func (b builder) leave(use rowUse) []string {
+	p := b.book.byRow[use]
 	if p.uses--; p.uses > 0 {
+		if use.stage == verdict.Normal || !b.book.usedEarly(use) {
+			delete(b.book.byRow, use)
+		}
 		return nil
 	}
+	delete(b.book.byRow, use)
 	delete(b.book.byKey, p.key)
 	var names []string
 	for i := range p.chains {
@@ -71,19 +112,34 @@ func (b builder) leave(id table.RowID) []string {
 	return names
 }
 
+// usedEarly reports whether more than one set has a row in an early stage.
+func (k *rowBook) usedEarly(use rowUse) bool {
+	n := 0
+	for _, list := range k.early {
+		if slices.Contains(list, use) {
+			n++
+		}
+	}
+	return n > 1
+}
+
 // rowElement is the element of a set's map for a class.
-func (b builder) rowElement(c table.ClassID, r *table.Row) element {
-	return element{key: class(c), verdict: b.book.byRow[r.ID].verdict, comment: reasons(r)}
+func (b builder) rowElement(s *table.Set, c table.ClassID, r *table.Row) element {
+	return element{key: class(c), verdict: b.rowVerdict(s, r), comment: reasons(r)}
+}
+
+func (b builder) rowVerdict(s *table.Set, r *table.Row) *expr.Verdict {
+	return b.book.byRow[useOf(r.ID, s.Stage)].verdict
 }
 
 // shapeChains returns the chains of a shape, those that log first. They are
 // named after a row.
 func (b builder) shapeChains(id table.RowID, s shape) []chain {
-	w := rowWriter{builder: b, id: id, other: s.other, logged: map[effect]string{}}
+	w := rowWriter{builder: b, id: id, stage: s.stage, other: s.other, logged: map[effect]string{}}
 	for _, p := range s.protocols {
 		w.protocol(p)
 	}
-	c := chain{name: b.row(id)}
+	c := chain{name: b.row(id, s.stage)}
 	c.rules = append(c.rules, w.ports.rules(byPort, false)...)
 	c.rules = append(c.rules, w.ranges.rules(byPortRange, false)...)
 	c.rules = append(c.rules, w.both.rules(byBothRanges, true)...)
@@ -101,6 +157,7 @@ func (b builder) shapeChains(id table.RowID, s shape) []chain {
 type rowWriter struct {
 	builder
 	id                         table.RowID
+	stage                      verdict.Stage
 	other                      effect
 	ports, ranges, both, whole part
 	icmp, icmpv6               []icmpEntry
@@ -159,27 +216,41 @@ func (w *rowWriter) cell(p protocol, b band, c cell) {
 // logs it.
 func (w *rowWriter) verdict(e effect) *expr.Verdict {
 	if e.logs == "" {
-		return e.plain()
+		return w.plain(w.stage, e)
 	}
 	if w.logged[e] == "" {
-		w.logged[e] = w.log(w.id, len(w.logs)+1)
-		w.logs = append(w.logs, w.logChain(w.logged[e], e))
+		w.logged[e] = w.log(w.id, w.stage, len(w.logs)+1)
+		w.logs = append(w.logs, w.logChain(w.logged[e], w.stage, e))
 	}
 	return goTo(w.logged[e])
 }
 
 // logChain sends what the kernel's limit lets through to the log group, once a
 // Log rule that the packet met, and then gives the verdict.
-func (b builder) logChain(name string, e effect) chain {
+func (b builder) logChain(name string, stage verdict.Stage, e effect) chain {
 	c := chain{name: name}
 	for prefix := range strings.SplitSeq(strings.TrimSuffix(e.logs, "\x00"), "\x00") {
 		c.rules = append(c.rules, rule{exprs: []expr.Any{
-			&expr.Limit{Type: expr.LimitTypePkts, Rate: b.logRate, Unit: expr.LimitTimeSecond, Burst: b.logBurst},
+			b.logLimit(),
 			&expr.Log{Key: logKeys, Group: b.logGroup, Snaplen: logSnaplen, Data: []byte(prefix)},
 		}})
 	}
-	c.rules = append(c.rules, to(e.plain()))
+	c.rules = append(c.rules, to(b.plain(stage, e)))
 	return c
+}
+
+// logLimit is how much a Log rule may say: what the settings allow it, or what
+// the dataplane was told to where they say nothing.
+func (b builder) logLimit() *expr.Limit {
+	if b.settings.LogRate == 0 {
+		return &expr.Limit{Type: expr.LimitTypePkts, Rate: b.logRate, Unit: expr.LimitTimeSecond, Burst: b.logBurst}
+	}
+	per := expr.LimitTime(max(b.settings.LogPer, 1))
+	burst := b.settings.LogBurst
+	if burst == 0 {
+		burst = 5 // as the kernel's own
+	}
+	return &expr.Limit{Type: expr.LimitTypePkts, Rate: uint64(b.settings.LogRate), Unit: per, Burst: burst}
 }
 
 // fewRules is up to how many entries are rules of their own: they read better

@@ -7,6 +7,7 @@ import (
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -22,6 +23,9 @@ const logKeys = 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_
 type builder struct {
 	names
 	book     *rowBook
+	settings dataplane.Settings
+	// needs are the posts at which a host endpoint has policy.
+	needs    needs
 	logGroup uint16
 	logRate  uint64
 	logBurst uint32
@@ -36,7 +40,7 @@ func (b builder) setMap(id table.SetID) namedMap {
 func (b builder) setElements(s *table.Set, rows map[table.RowID]*table.Row) []element {
 	var list []element
 	for _, c := range slices.Sorted(maps.Keys(s.Rows)) {
-		list = append(list, b.rowElement(c, rows[s.Rows[c]]))
+		list = append(list, b.rowElement(s, c, rows[s.Rows[c]]))
 	}
 	return list
 }
@@ -45,7 +49,7 @@ func (b builder) setElements(s *table.Set, rows map[table.RowID]*table.Row) []el
 // the family's default.
 func (b builder) setChain(s *table.Set, rows map[table.RowID]*table.Row) chain {
 	c := chain{name: b.set(s.ID, s.Direction), comment: describe(s)}
-	if s.Kind == verdict.Host {
+	if s.Kind == verdict.Host && s.Stage == verdict.Normal {
 		c.rules = append(c.rules, dropInvalid())
 	}
 	c.rules = append(c.rules,
@@ -53,14 +57,14 @@ func (b builder) setChain(s *table.Set, rows map[table.RowID]*table.Row) chain {
 		rule{exprs: []expr.Any{meta(expr.MetaKeyPRIORITY), vmap(b.rows(s.ID))}})
 	v4, v6 := rows[s.Default[0]], rows[s.Default[1]]
 	if v4 != v6 {
-		c.rules = append(c.rules, b.defaultRule(v4, family(true)...))
+		c.rules = append(c.rules, b.defaultRule(s, v4, family(true)...))
 	}
-	c.rules = append(c.rules, b.defaultRule(v6))
+	c.rules = append(c.rules, b.defaultRule(s, v6))
 	return c
 }
 
-func (b builder) defaultRule(r *table.Row, when ...expr.Any) rule {
-	return rule{exprs: append(when, b.book.byRow[r.ID].verdict), comment: reasons(r)}
+func (b builder) defaultRule(s *table.Set, r *table.Row, when ...expr.Any) rule {
+	return rule{exprs: append(when, b.rowVerdict(s, r)), comment: reasons(r)}
 }
 
 // peerClass names the chain that finds the class of the peer's address.

@@ -15,11 +15,14 @@ import (
 // a zero.
 type effect struct {
 	verdict verdict.Verdict
+	// accepts tells an explicit Allow from all that goes on to the next stage;
+	// it is false outside of the early stages, where both are one.
+	accepts bool
 	logs    string
 }
 
-func effectOf(d *table.Decision) effect {
-	e := effect{verdict: d.Verdict}
+func effectOf(d *table.Decision, early bool) effect {
+	e := effect{verdict: d.Verdict, accepts: early && d.Verdict == verdict.Allow && d.Reason == verdict.ByRule}
 	for _, piece := range d.Way {
 		for _, s := range piece {
 			if s.Action == verdict.ActionLog {
@@ -34,6 +37,8 @@ func effectOf(d *table.Decision) effect {
 // of their decisions have one shape and share one chain. Cells and bands are
 // merged where they can be, so that equal behaviour is an equal shape.
 type shape struct {
+	// stage is the early stage in which the row holds, or Normal for all others.
+	stage     verdict.Stage
 	other     effect
 	protocols []protocol
 }
@@ -54,10 +59,14 @@ type cell struct {
 	effect   effect
 }
 
-func shapeOf(r *table.Row) shape {
-	s := shape{other: effectOf(r.Other)}
+func shapeOf(r *table.Row, stage verdict.Stage) shape {
+	early := stage.FallsThrough()
+	s := shape{other: effectOf(r.Other, early)}
+	if early {
+		s.stage = stage
+	}
 	for i := range r.Protocols {
-		p := protocol{number: r.Protocols[i].Number, bands: bandsOf(&r.Protocols[i])}
+		p := protocol{number: r.Protocols[i].Number, bands: bandsOf(&r.Protocols[i], early)}
 		if len(p.bands) > 1 || len(p.bands[0].cells) > 1 || p.bands[0].cells[0].effect != s.other {
 			s.protocols = append(s.protocols, p)
 		}
@@ -69,16 +78,16 @@ func shapeOf(r *table.Row) shape {
 // (verdict.ICMPKey), in one band, since it has no source port. A protocol
 // without ports has but one cell: that of port 0, at which the tables look it
 // up.
-func bandsOf(p *table.Protocol) []band {
+func bandsOf(p *table.Protocol, early bool) []band {
 	switch {
 	case verdict.IsICMP(p.Number):
-		return []band{{to: 65535, cells: cellsOf(p.Bands[0])}}
+		return []band{{to: 65535, cells: cellsOf(p.Bands[0], early)}}
 	case !verdict.HasPorts(p.Number):
-		return []band{{to: 65535, cells: []cell{{to: 65535, effect: effectOf(p.Bands[0].Cells[0].Decision)}}}}
+		return []band{{to: 65535, cells: []cell{{to: 65535, effect: effectOf(p.Bands[0].Cells[0].Decision, early)}}}}
 	}
 	var list []band
 	for _, b := range p.Bands {
-		cells := cellsOf(b)
+		cells := cellsOf(b, early)
 		if n := len(list); n > 0 && slices.Equal(list[n-1].cells, cells) {
 			list[n-1].to = b.To
 			continue
@@ -88,10 +97,10 @@ func bandsOf(p *table.Protocol) []band {
 	return list
 }
 
-func cellsOf(b table.Band) []cell {
+func cellsOf(b table.Band, early bool) []cell {
 	var list []cell
 	for _, c := range b.Cells {
-		e := effectOf(c.Decision)
+		e := effectOf(c.Decision, early)
 		if n := len(list); n > 0 && list[n-1].effect == e {
 			list[n-1].to = c.To
 			continue
@@ -103,7 +112,7 @@ func cellsOf(b table.Band) []cell {
 
 // key is equal for equal shapes only.
 func (s shape) key() string {
-	k := s.other.append(nil)
+	k := s.other.append([]byte{byte(s.stage)})
 	for _, p := range s.protocols {
 		k = append(k, p.number, byte(len(p.bands)>>8), byte(len(p.bands)))
 		for _, b := range p.bands {
@@ -118,20 +127,31 @@ func (s shape) key() string {
 
 func (e effect) append(k []byte) []byte {
 	k = append(k, byte(e.verdict))
+	if e.accepts {
+		k[len(k)-1] |= 0x80
+	}
 	k = binary.BigEndian.AppendUint32(k, uint32(len(e.logs)))
 	return append(k, e.logs...)
 }
 
 // plain returns the verdict of a shape that is nothing but a verdict.
-func (s shape) plain() (*expr.Verdict, bool) {
-	return s.other.plain(), len(s.protocols) == 0 && s.other.logs == ""
+func (b builder) plainShape(s shape) (*expr.Verdict, bool) {
+	return b.plain(s.stage, s.other), len(s.protocols) == 0 && s.other.logs == ""
 }
 
 // plain returns an effect's verdict. Allow returns to the base chain, which
-// asks the other direction's policy or accepts.
-func (e effect) plain() *expr.Verdict {
-	if e.verdict == verdict.Allow {
+// asks the other direction's policy or accepts. Before connection tracking and
+// translation nothing is answered: a denial is a drop.
+func (b builder) plain(stage verdict.Stage, e effect) *expr.Verdict {
+	switch early := stage.FallsThrough(); {
+	case e.accepts:
+		return goTo(b.accepted(stage))
+	case early && e.verdict == verdict.Allow:
+		return goTo(b.of("go-on"))
+	case e.verdict == verdict.Allow:
 		return back
+	case b.settings.Reject && !early:
+		return goTo(b.of("refuse"))
 	}
 	return drop
 }

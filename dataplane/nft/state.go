@@ -18,7 +18,6 @@ type state struct {
 	// nobody else's.
 	tables     *table.Tables
 	interfaces map[verdict.EndpointID][]string
-	settings   dataplane.Settings
 	dispatch   *dispatch
 }
 
@@ -28,13 +27,20 @@ func newState(b builder, p dataplane.Program) (*state, error) {
 	for id, s := range t.Sets {
 		t.Sets[id] = ownSet(s)
 	}
-	s := &state{builder: b, tables: t, interfaces: maps.Clone(p.Interfaces), settings: p.Settings}
+	s := &state{builder: b, tables: t, interfaces: maps.Clone(p.Interfaces)}
 	if s.interfaces == nil {
 		s.interfaces = map[verdict.EndpointID][]string{}
 	}
-	var err error
-	s.dispatch, err = s.builder.dispatch(s)
-	return s, err
+	s.builder.settings = p.Settings
+	return s, s.place()
+}
+
+// place finds out where the endpoints are.
+func (s *state) place() (err error) {
+	if s.dispatch, err = s.builder.dispatch(s); err == nil {
+		s.needs = s.needed(s.dispatch)
+	}
+	return err
 }
 
 // ownSet returns a copy whose rows may be changed.
