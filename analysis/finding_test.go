@@ -30,6 +30,10 @@ func TestFindings(t *testing.T) {
 		r.Source.NotSelector, r.Source.Nets = selector.MustParse("app == 'a'"), nets
 		return r
 	}
+	both := func(r model.Rule) model.Rule {
+		r.Destination.Ports = append(r.Destination.Ports, model.PortRange{From: 8080, To: 8080})
+		return r
+	}
 	toPods := func(r model.Rule) model.Rule {
 		r.Destination.Selector = selector.MustParse("app == 'a'")
 		return r
@@ -65,6 +69,7 @@ func TestFindings(t *testing.T) {
 		{"a tie in the other direction", []*model.Policy{policy("p", 1, in, pods, deny), policy("q", 1, out, pods, allow)}, nil},
 		{"a service's port", []*model.Policy{policy("p", 1, in, pods, to(allow, &tcp, 80))}, []string{"service-port p"}},
 		{"its pods' port", []*model.Policy{policy("p", 1, in, pods, to(allow, &tcp, 8080))}, nil},
+		{"both ports", []*model.Policy{policy("p", 1, in, pods, both(to(allow, &tcp, 80)))}, nil},
 		{"another protocol", []*model.Policy{policy("p", 1, in, pods, to(allow, &udp, 80))}, nil},
 		{"of pods that are not its own", []*model.Policy{policy("p", 1, in, "role == 'gw'", to(allow, &tcp, 80))}, nil},
 		{"a service's port at egress", []*model.Policy{policy("p", 1, out, "role == 'gw'", toPods(to(allow, &tcp, 80)))}, []string{"service-port p"}},
