@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tierwall/tierwall/compile"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -31,6 +33,9 @@ type Options struct {
 	// HealthListen is the address of /livez, /readyz and /metrics, as host:port;
 	// empty for none.
 	HealthListen string
+	// Server is where the agent reports to what it enforces; the zero value is
+	// nowhere.
+	Server Server
 	// Log takes what the agent has to say.
 	Log *slog.Logger
 }
@@ -52,13 +57,19 @@ type agent struct {
 	versions map[model.Key]string
 	// asking wait to be told what is enforced.
 	asking []chan<- Applied
-	// dirty says that not all that was taken in is in the kernel.
-	dirty   bool
+	// delta is what changed in the tables and is not in the kernel; whole says
+	// that it is not known what the kernel has. set are the settings in force.
+	delta   *table.Delta
+	whole   bool
+	set     dataplane.Settings
 	began   time.Time
 	applied int
 	watcher *watcher
-	metrics *metrics
-	health  *health
+	// news is what the server is to hear once it is in the kernel.
+	news     news
+	reporter *reporter
+	metrics  *metrics
+	health   *health
 }
 
 const (
@@ -96,6 +107,12 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	if o.Server.URL != "" {
+		if a.reporter, err = newReporter(o, a.metrics); err != nil {
+			return err
+		}
+		go a.reporter.run(ctx)
+	}
 	watch := &hostWatch{events: make(chan hostEvent, 256), log: o.Log, buffer: receiveBuffer}
 	go watch.run(ctx)
 	updates := make(chan update, 1024)
@@ -110,9 +127,10 @@ func newAgent(o Options) *agent {
 		near:     model.NewState(),
 		places:   newPlaces(o.Node),
 		waiting:  map[string]bool{"the node's interfaces": true},
-		dirty:    true,
+		whole:    true,
 		began:    time.Now(),
 		watcher:  newWatcher(o.Log),
+		news:     newNews(),
 		metrics:  newMetrics(),
 		health:   newHealth(),
 	}
@@ -151,10 +169,12 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 			if errors.Is(err, dataplane.ErrNotPermitted) || errors.Is(err, dataplane.ErrNotSupported) {
 				return err
 			}
+			a.reporter.behind(err)
 			a.Log.Error("the kernel was not changed; trying again", "error", err, "in", retryAfter.String())
 			retry.Reset(retryAfter)
 			continue
 		}
+		a.reporter.inStep(&a.news)
 		a.answer()
 	}
 }
@@ -178,6 +198,7 @@ func (a *agent) take(all []update) {
 	for _, u := range all {
 		changes = append(changes, u.changes...)
 		a.note(u.versions)
+		a.news.reach(u)
 		for _, p := range u.problems {
 			a.Log.Warn("problem", "code", p.Code, "object", p.Object, "path", p.Path, "message", p.Message, "hint", p.Hint)
 		}
@@ -188,13 +209,20 @@ func (a *agent) take(all []update) {
 	for _, c := range changes {
 		a.keep(c)
 	}
-	a.dirty = true
 	if len(a.waiting) > 0 {
 		a.held = append(a.held, changes...)
 		return
 	}
-	a.compiler.Apply(append(a.held, changes...)...)
+	a.compile(append(a.held, changes...))
 	a.held = nil
+}
+
+// compile brings the tables up to date.
+func (a *agent) compile(changes []model.Change) {
+	d := a.compiler.Apply(changes...)
+	a.news.sets(d)
+	a.whole = a.whole || a.delta != nil // two at once: the second does not follow on what the kernel has
+	a.delta = d
 }
 
 // note keeps the versions of what was taken in, for those who may ask.
@@ -222,7 +250,7 @@ func (a *agent) takeHost(all []hostEvent) {
 		}
 	}
 	if len(a.waiting) == 0 && a.held != nil {
-		a.compiler.Apply(a.held...)
+		a.compile(a.held)
 		a.held = nil
 	}
 }
@@ -255,28 +283,49 @@ func endpointID(k model.Key) verdict.EndpointID {
 	return verdict.EndpointID{Kind: verdict.Pod, Namespace: k.Namespace, Name: k.Name}
 }
 
-// apply makes the kernel do what the compiler says, if it does not yet.
+// apply makes the kernel do what the compiler says, if it does not yet: by what
+// changed, or, where it is not known what the kernel has, as a whole.
 func (a *agent) apply(ctx context.Context) error {
 	moved := a.places.settle()
-	a.dirty = a.dirty || len(moved) > 0
-	if !a.dirty {
+	now := a.settings()
+	c := dataplane.Change{Interfaces: moved}
+	if a.delta != nil && !a.delta.Empty() {
+		c.Delta = a.delta
+	}
+	if !reflect.DeepEqual(now, a.set) {
+		c.Settings = &now
+	}
+	if !a.whole && c.Delta == nil && c.Settings == nil && len(moved) == 0 {
+		a.delta = nil
 		return nil
 	}
 	began := time.Now()
-	p := dataplane.Program{Tables: a.compiler.Tables(), Interfaces: a.places.all(), Settings: settings(a.compiler.SettingsOf(a.Node))}
-	if n := a.near.Nodes[a.Node]; n != nil {
-		p.PodNets = n.PodNets
+	var err error
+	if a.whole {
+		err = a.Dataplane.Apply(ctx, dataplane.Program{Tables: a.compiler.Tables(), Interfaces: a.places.all(), Settings: now})
+	} else {
+		err = a.Dataplane.Change(ctx, c)
 	}
-	err := a.Dataplane.Apply(ctx, p)
 	a.metrics.applied(time.Since(began), err)
+	a.whole, a.delta = err != nil, nil
 	if err != nil {
 		return err
 	}
 	a.applied++
-	a.dirty = false
+	a.set = now
 	a.health.ready()
-	a.report(p, began)
+	a.report(c, began)
 	return nil
+}
+
+// settings is what of the settings is not in the tables, and the node's pod
+// networks.
+func (a *agent) settings() dataplane.Settings {
+	out := settings(a.compiler.SettingsOf(a.Node))
+	if n := a.near.Nodes[a.Node]; n != nil {
+		out.PodNets = n.PodNets
+	}
+	return out
 }
 
 // settings is what of the settings is not in the tables.
@@ -287,18 +336,23 @@ func settings(s model.Settings) dataplane.Settings {
 	}
 }
 
-// report says what is enforced now: the first time to all, then to those who
-// want it.
-func (a *agent) report(p dataplane.Program, began time.Time) {
-	a.metrics.endpoints.Set(float64(len(p.Tables.Endpoints)))
-	a.metrics.interfaces.Set(float64(len(p.Interfaces)))
-	level := slog.LevelDebug
+// report says what is enforced now: the first time to all, then what changed to
+// those who want it.
+func (a *agent) report(c dataplane.Change, began time.Time) {
+	a.metrics.endpoints.Set(float64(len(a.places.pods) + len(a.places.hosts)))
+	a.metrics.placed.Set(float64(len(a.places.at)))
+	took := time.Since(began).Round(time.Microsecond).String()
 	if a.applied == 1 {
-		level = slog.LevelInfo
+		t := a.compiler.Tables()
+		a.Log.Info("enforcing", "endpoints", len(t.Endpoints), "interfaces", len(a.places.at), "sets", len(t.Sets), "rows", len(t.Rows),
+			"addresses", len(t.Hosts)+len(t.Nets), "took", took)
+		return
 	}
-	a.Log.Log(context.Background(), level, "enforcing", "endpoints", len(p.Tables.Endpoints), "interfaces", len(p.Interfaces),
-		"sets", len(p.Tables.Sets), "rows", len(p.Tables.Rows), "addresses", len(p.Tables.Hosts)+len(p.Tables.Nets),
-		"took", time.Since(began).Round(time.Microsecond).String())
+	if c.Delta == nil {
+		c.Delta = &table.Delta{}
+	}
+	a.Log.Debug("changed", "sets", len(c.Delta.NewSets), "rows", len(c.Delta.NewRows), "addresses", len(c.Delta.Hosts)+len(c.Delta.NewNets),
+		"endpoints", len(c.Delta.Endpoints), "interfaces", len(c.Interfaces), "took", took)
 }
 
 // look finds problems between objects.

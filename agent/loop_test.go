@@ -58,7 +58,7 @@ func newRig(t *testing.T) *rig {
 	r.agent.versions = map[model.Key]string{}
 	r.agent.waiting["pods"] = true
 	ctx, stop := context.WithCancel(t.Context())
-	r.pods = &sink{ctx: ctx, updates: r.updates, known: map[model.Key]bool{}, name: "pods"}
+	r.pods = &sink{ctx: ctx, updates: r.updates, known: map[model.Key]int64{}, name: "pods"}
 	ended := make(chan error)
 	go func() { ended <- r.agent.loop(ctx, r.updates, r.host, r.questions) }()
 	t.Cleanup(func() {

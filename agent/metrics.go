@@ -14,7 +14,7 @@ type metrics struct {
 	applyDuration prometheus.Histogram
 	lastApply     prometheus.Gauge
 	endpoints     prometheus.Gauge
-	interfaces    prometheus.Gauge
+	placed        prometheus.Gauge
 	unplaced      prometheus.Gauge
 	problems      prometheus.Gauge
 	drift         prometheus.Counter
@@ -51,7 +51,7 @@ func newMetrics() *metrics {
 		}),
 		lastApply:   gauge("last_apply_timestamp_seconds", "When the kernel's tables were last changed, in Unix time; 0 for never."),
 		endpoints:   gauge("endpoints", "Endpoints of this node that policy is compiled for."),
-		interfaces:  gauge("endpoints_placed", "Endpoints of this node whose interface is known."),
+		placed:      gauge("endpoints_placed", "Endpoints of this node whose interface is known."),
 		unplaced:    gauge("pods_unplaced", "Pods of this node that no interface leads to."),
 		problems:    gauge("problems", "Problems between objects, as far as this node sees them."),
 		drift:       counter("drift_total", "Times that the kernel's tables were found changed by someone else and put right."),
@@ -59,7 +59,7 @@ func newMetrics() *metrics {
 		reports:     outcomes("reports_total", "Reports to the server of what this node enforces, by outcome."),
 		needsCut:    gauge("needs_cut", "Needs of the node itself that host policy cuts."),
 	}
-	m.registry.MustRegister(m.applies, m.applyDuration, m.lastApply, m.endpoints, m.interfaces, m.unplaced, m.problems, m.drift, m.hostResyncs,
+	m.registry.MustRegister(m.applies, m.applyDuration, m.lastApply, m.endpoints, m.placed, m.unplaced, m.problems, m.drift, m.hostResyncs,
 		m.reports, m.needsCut, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -32,6 +32,10 @@ type update struct {
 	// one that is gone.
 	versions map[model.Key]string
 	listed   string
+	// kind and version are how far the API has told of a kind of policy that has
+	// a status; changed says that this is more than a change of status.
+	kind, version string
+	changed       bool
 }
 
 func newUpdate() update { return update{versions: map[model.Key]string{}} }
@@ -105,7 +109,7 @@ func policyClient(config *rest.Config, group schema.GroupVersion, install func(*
 // watchAPI follows all sources until the context ends and sends what they say.
 func watchAPI(ctx context.Context, all []source, updates chan<- update, log *slog.Logger) {
 	for _, s := range all {
-		sink := &sink{ctx: ctx, updates: updates, known: map[model.Key]bool{}, name: fmt.Sprintf("%T", s.object)}
+		sink := &sink{ctx: ctx, updates: updates, known: map[model.Key]int64{}, name: fmt.Sprintf("%T", s.object), kind: statusKind(s.object)}
 		lw := cache.NewListWatchFromClient(s.client, s.name, "", fields.Everything())
 		if s.optional {
 			lw.ListWithContextFunc = orNone(lw.ListWithContextFunc, s.name, log)
@@ -139,8 +143,11 @@ func orNone(list cache.ListWithContextFunc, name string, log *slog.Logger) cache
 type sink struct {
 	ctx     context.Context
 	updates chan<- update
-	known   map[model.Key]bool
-	name    string
+	// known are the objects' generations.
+	known map[model.Key]int64
+	name  string
+	// kind is that of policies that have a status; empty for others.
+	kind string
 }
 
 func (s *sink) send(u update) {
@@ -150,10 +157,22 @@ func (s *sink) send(u update) {
 	}
 }
 
+// statusKind is the kind of a policy on which the server writes how far the
+// nodes are; empty for what has no such status.
+func statusKind(o runtime.Object) string {
+	switch o.(type) {
+	case *v3.NetworkPolicy:
+		return v3.KindNetworkPolicy
+	case *v3.GlobalNetworkPolicy:
+		return v3.KindGlobalNetworkPolicy
+	}
+	return ""
+}
+
 // taken is what is kept of an API object: what it means for policy, without the
 // managed fields, specs and statuses that make up most of it.
 type taken struct {
-	metav1.ObjectMeta // namespace, name and resource version only
+	metav1.ObjectMeta // namespace, name, resource version and generation only
 	key               model.Key
 	object            model.Object
 	problems          []model.Problem
@@ -166,7 +185,7 @@ func takeIn(o any) (any, error) {
 	if !ok || !read {
 		return o, nil
 	}
-	t := &taken{ObjectMeta: metav1.ObjectMeta{Namespace: m.GetNamespace(), Name: m.GetName(), ResourceVersion: m.GetResourceVersion()}, key: key}
+	t := &taken{ObjectMeta: metav1.ObjectMeta{Namespace: m.GetNamespace(), Name: m.GetName(), ResourceVersion: m.GetResourceVersion(), Generation: m.GetGeneration()}, key: key}
 	t.object, t.problems = translate.Object(o)
 	return t, nil
 }
@@ -191,6 +210,9 @@ func (s *sink) Delete(o any) error {
 	if key, ok := translate.Key(o); ok {
 		u := newUpdate()
 		s.drop(&u, key)
+		if m, ok := o.(metav1.Object); ok {
+			u.kind, u.version, u.changed = s.kind, m.GetResourceVersion(), true
+		}
 		s.send(u)
 	}
 	return nil
@@ -199,19 +221,20 @@ func (s *sink) Delete(o any) error {
 // Replace implements cache.ReflectorStore: a fresh list. What is known and not
 // in it is deleted; all that is in one update, so that nothing is enforced
 // between.
-func (s *sink) Replace(list []any, _ string) error {
+func (s *sink) Replace(list []any, version string) error {
 	u := newUpdate()
 	u.listed = s.name
 	gone := s.known
-	s.known = make(map[model.Key]bool, len(list))
+	s.known = make(map[model.Key]int64, len(list))
 	for _, o := range list {
 		s.put(&u, o)
 	}
 	for key := range gone {
-		if !s.known[key] {
+		if _, still := s.known[key]; !still {
 			s.drop(&u, key)
 		}
 	}
+	u.kind, u.version, u.changed = s.kind, version, true
 	s.send(u)
 	return nil
 }
@@ -227,7 +250,9 @@ func (s *sink) put(u *update, o any) {
 			return
 		}
 	}
-	s.known[t.key] = true
+	old, known := s.known[t.key]
+	u.kind, u.version, u.changed = s.kind, t.ResourceVersion, !known || old != t.Generation
+	s.known[t.key] = t.Generation
 	u.versions[t.key] = t.ResourceVersion
 	u.problems = append(u.problems, t.problems...)
 	u.changes = append(u.changes, model.Change{Key: t.key, Object: t.object})

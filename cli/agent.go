@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,9 @@ func AgentCommand() *cobra.Command {
 			if o.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
 				return fmt.Errorf("way to the API server: %w (give --kubeconfig)", err)
 			}
+			if o.Server.TokenFile == "" {
+				o.Server.TokenFile = cmp.Or(o.Config.BearerTokenFile, "/var/run/secrets/kubernetes.io/serviceaccount/token")
+			}
 			o.Config.QPS = -1 // watches only: there is nothing to hold back
 			if err := agent.LogRules(cmd.Context(), group, o.Log); err != nil {
 				return err
@@ -55,6 +59,10 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.Node, "node", os.Getenv("NODE_NAME"), "name of this node in the API (default: $NODE_NAME)")
 	f.StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "way to the API server; none means the pod's service account")
 	f.StringVar(&o.StatusSocket, "status-socket", "", "path of a unix socket on which to tell what is enforced")
+	f.StringVar(&o.Server.URL, "server", "", "where the server takes reports of what is enforced, https://HOST:PORT (default: nowhere)")
+	f.StringVar(&o.Server.CAFile, "server-ca", "", "what to trust for it, in PEM (default: what this machine trusts)")
+	f.StringVar(&o.Server.Name, "server-name", "", "name in its certificate (default: that of --server)")
+	f.StringVar(&o.Server.TokenFile, "server-token", "", "file with the token to show it (default: the service account's)")
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
 	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 
+	nodereport "github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/server"
 )
 
@@ -49,6 +51,8 @@ func ServerCommand() *cobra.Command {
 	f.StringVar(&o.CertFile, "webhook-cert", "", "certificate in PEM (default: one is made at each start)")
 	f.StringVar(&o.KeyFile, "webhook-key", "", "its key")
 	f.StringVar(&o.CAFile, "webhook-ca", "", "what the API server is to trust for it, in PEM (default: what its machine trusts)")
+	f.StringVar(&o.ReportListen, "report-listen", fmt.Sprintf(":%d", nodereport.Port), "address on which agents report what they enforce, with the webhook's certificate; - for none")
+	f.StringVar(&o.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), nodereport.Namespace), "namespace in which the list of nodes is published")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say more")
 	cmd.MarkFlagsRequiredTogether("webhook-cert", "webhook-key")
 	cmd.MarkFlagsMutuallyExclusive("webhook-url", "webhook-service")

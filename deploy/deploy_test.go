@@ -29,7 +29,7 @@ func TestObjects(t *testing.T) {
 		t.Error(got)
 	}
 	server, err := Server()
-	if got := names(t, server, err); got != "ClusterRole "+ServerRole+", ClusterRoleBinding "+ServerRole {
+	if got := names(t, server, err); got != "ClusterRole "+ServerRole+", ClusterRoleBinding "+ServerRole+", Namespace tierwall, Role "+ServerRole+", RoleBinding "+ServerRole {
 		t.Error(got)
 	}
 	developer, err := NamespaceDeveloper()

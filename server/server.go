@@ -38,6 +38,12 @@ type Options struct {
 	// what its machine trusts. None of them means a certificate made at the start,
 	// which is of use for one server, not for several behind one service.
 	CertFile, KeyFile, CAFile string
+	// ReportListen is the address on which agents report what they enforce, as
+	// host:port, with the webhook's certificate; empty means a free port of
+	// 127.0.0.1, "-" that none do and nothing is said of what nodes enforce.
+	ReportListen string
+	// Namespace is where the list of nodes is published; empty means "tierwall".
+	Namespace string
 	// Log takes what the server has to say; nil means nothing.
 	Log *slog.Logger
 }
@@ -48,6 +54,9 @@ type Server struct {
 	client  rest.Interface
 	webhook *http.Server
 	listen  net.Listener
+	reports *reports
+	bundle  []byte
+	tls     *tls.Config
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -88,6 +97,9 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.startWebhook(ctx, scheme, tiers); err != nil {
 		return err
 	}
+	if err := s.startReports(ctx); err != nil {
+		return err
+	}
 	events := make(chan event, 256)
 	if err := watch(ctx, s.client, scheme, events); err != nil {
 		return err
@@ -111,10 +123,12 @@ func (s *Server) startWebhook(ctx context.Context, scheme *runtime.Scheme, tiers
 	if err != nil {
 		return err
 	}
+	s.bundle = bundle
+	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	hook := &webhook{scheme: scheme, tiers: tiers, log: s.options.Log, probed: s.probed}
 	s.webhook = &http.Server{
 		Handler:           hook.handler(),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
+		TLSConfig:         s.tls.Clone(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
@@ -204,6 +218,9 @@ func (s *Server) Close() error {
 		err = s.webhook.Close()
 	case s.listen != nil:
 		err = s.listen.Close()
+	}
+	if s.reports != nil {
+		err = errors.Join(err, s.reports.server.Close())
 	}
 	s.running.Wait()
 	return err

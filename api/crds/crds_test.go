@@ -81,8 +81,8 @@ func TestAllIsSortedAndFresh(t *testing.T) {
 func TestColumns(t *testing.T) {
 	want := map[string]string{
 		"Tier":                          "Order Default Age",
-		"NetworkPolicy":                 "Tier Order Selector Types Age",
-		"GlobalNetworkPolicy":           "Tier Order Scope Selector Types Age",
+		"NetworkPolicy":                 "Tier Order Selector Types Programmed Age",
+		"GlobalNetworkPolicy":           "Tier Order Scope Selector Types Programmed Age",
 		"StagedNetworkPolicy":           "Tier Order Action Selector Types Age",
 		"StagedGlobalNetworkPolicy":     "Tier Order Action Scope Selector Types Age",
 		"StagedKubernetesNetworkPolicy": "Action Types Age",

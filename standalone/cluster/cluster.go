@@ -14,11 +14,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/tierwall/tierwall/agent"
 	"github.com/tierwall/tierwall/labhost"
+	"github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/standalone/controlplane"
 	"github.com/tierwall/tierwall/standalone/lab"
 )
@@ -95,8 +98,12 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	c.syncing.Go(func() { _ = c.Lab.Sync(ctx, c.Client) })
+	reports, err := c.proxyReports(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, n := range c.nodes {
-		if err := c.startAgent(ctx, n, address); err != nil {
+		if err := c.startAgent(ctx, n, address, reports); err != nil {
 			return nil, err
 		}
 	}
@@ -138,9 +145,49 @@ func labNode(n *corev1.Node) lab.Node {
 	return out
 }
 
+// proxyReports lets agents reach Tierwall's server, and returns the flags that
+// lead them there.
+func (c *Cluster) proxyReports(ctx context.Context) ([]string, error) {
+	target, ca := c.Plane.Reports()
+	address, err := c.Lab.Proxy(ctx, report.Port, target)
+	if err != nil {
+		return nil, err
+	}
+	name, _, err := net.SplitHostPort(target)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(c.options.DataDir, "server-ca.pem")
+	if err := os.WriteFile(path, ca, 0o600); err != nil {
+		return nil, err
+	}
+	return []string{"--server", "https://" + address, "--server-ca", path, "--server-name", name}, nil
+}
+
+// reportFlags lead a node's agent to Tierwall's server, with a token for it. A
+// node that is not in the API yet is put there: its token is bound to it.
+func (c *Cluster) reportFlags(ctx context.Context, node string, reports []string) ([]string, error) {
+	path := filepath.Join(c.options.DataDir, "agent-"+node+".token")
+	_, err := c.Client.CoreV1().Nodes().Create(ctx, c.object(node), metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return nil, err
+	}
+	return append(reports, "--server-token", path), c.Plane.IssueReportToken(ctx, path, node)
+}
+
+// object is the node as it was given, without what only the API says.
+func (c *Cluster) object(name string) *corev1.Node {
+	for _, n := range c.options.Nodes {
+		if n.Name == name {
+			return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.Labels}, Spec: n.Spec, Status: n.Status}
+		}
+	}
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
 // startAgent starts the agent of a node, as a process of its own in the node's
 // network namespace, with rights of its own.
-func (c *Cluster) startAgent(ctx context.Context, node, address string) error {
+func (c *Cluster) startAgent(ctx context.Context, node, address string, reports []string) error {
 	kubeconfig := filepath.Join(c.options.DataDir, "agent-"+node+".kubeconfig")
 	if err := c.Plane.IssueKubeconfig(kubeconfig, controlplane.AgentUser(node), []string{controlplane.AgentGroup}, "https://"+address); err != nil {
 		return err
@@ -155,6 +202,11 @@ func (c *Cluster) startAgent(ctx context.Context, node, address string) error {
 		return err
 	}
 	argv := []string{program, "agent", "--node", node, "--kubeconfig", kubeconfig, "--status-socket", c.socket(node)}
+	flags, err := c.reportFlags(ctx, node, reports)
+	if err != nil {
+		return err
+	}
+	argv = append(argv, flags...)
 	_, err = c.Lab.Run(ctx, "node:"+node, argv, nil, io.Writer(log))
 	return err
 }

@@ -21,12 +21,17 @@ const ProxyPort = 6443
 // target ("127.0.0.1:6443"). It works on TCP, so TLS goes through untouched: the
 // target's certificate has to name FabricAddr. It ends with the lab.
 func (l *Lab) ProxyAPI(ctx context.Context, target string) (addr string, err error) {
+	return l.Proxy(ctx, ProxyPort, target)
+}
+
+// Proxy does what ProxyAPI does, at another port.
+func (l *Lab) Proxy(ctx context.Context, port uint16, target string) (addr string, err error) {
 	end, err := l.begin()
 	if err != nil {
 		return "", err
 	}
 	defer end()
-	addr = netip.AddrPortFrom(FabricAddr(), ProxyPort).String()
+	addr = netip.AddrPortFrom(FabricAddr(), port).String()
 	var listener net.Listener
 	err = inNetns(l.fabricNetns(), func() error {
 		listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr)

@@ -18,7 +18,7 @@ const module = "github.com/tierwall/tierwall"
 // earlier line; packages of one line do not know each other, unless one is in
 // the folder of the other.
 var order = [][]string{
-	{"api/v3", "selector", "verdict", "internal/spelling"},
+	{"api/v3", "selector", "verdict", "internal/spelling", "report"},
 	{"api/crds", "deploy"},
 	{"model"},
 	{"model/modeltest"},
@@ -31,7 +31,7 @@ var order = [][]string{
 	{"labhost"},
 	{"manifest"},
 	{"policytest"},
-	{"server"},
+	{"server", "server/status"},
 	{"cli"},
 	{"cmd/tierwall", "cmd/tierwall-labhost"},
 	{"test"},

@@ -1,0 +1,279 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tierwall/tierwall/report"
+)
+
+// Server is the way to `tierwall server`.
+type Server struct {
+	// URL is where it takes reports, https://HOST:PORT; empty for nowhere.
+	URL string
+	// CAFile is what to trust for it, in PEM; Name is the name in its
+	// certificate if that is not the URL's.
+	CAFile, Name string
+	// TokenFile holds the token to show, of a service account that may report.
+	TokenFile string
+}
+
+// reporter tells the server what is in the kernel. Its methods may be called on
+// nil, which tells nobody.
+type reporter struct {
+	node     string
+	server   Server
+	client   *http.Client
+	log      *slog.Logger
+	metrics  *metrics
+	instance string
+
+	mu sync.Mutex
+	// all are the policies that apply here; come and gone is what the server
+	// has not heard of yet.
+	all, come, gone map[string]bool
+	versions        map[string]string
+	cuts            map[string]string
+	drift           uint64
+	err             string
+	since           *time.Time
+	enforces        bool
+	wake            chan struct{}
+
+	// of run alone
+	sequence uint64
+	full     bool
+	pace     time.Duration
+	failing  bool
+}
+
+func newReporter(o Options, m *metrics) (*reporter, error) {
+	u, err := url.Parse(o.Server.URL)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("server: %q is not of the form https://HOST:PORT", o.Server.URL)
+	}
+	return &reporter{
+		node: o.Node, server: o.Server, log: o.Log, metrics: m, instance: rand.Text(), full: true,
+		all: map[string]bool{}, come: map[string]bool{}, gone: map[string]bool{}, wake: make(chan struct{}, 1),
+	}, nil
+}
+
+// inStep takes over the news, which are in the kernel now.
+func (r *reporter) inStep(n *news) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range n.touched {
+		name := p.String()
+		if n.policies[p] > 0 {
+			r.all[name], r.come[name] = true, true
+			delete(r.gone, name)
+		} else {
+			delete(r.all, name)
+			delete(r.come, name)
+			r.gone[name] = true
+		}
+	}
+	worth := n.told || len(n.touched) > 0 || r.err != "" || !r.enforces
+	clear(n.touched)
+	n.told = false
+	r.versions = maps.Clone(n.versions)
+	r.err, r.since, r.enforces = "", nil, true
+	if worth {
+		r.stir()
+	}
+}
+
+// behind says that the kernel could not be changed.
+func (r *reporter) behind(err error) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.since == nil {
+		now := time.Now().UTC()
+		r.since = &now
+	}
+	if r.err != err.Error() {
+		r.err = err.Error()
+		r.stir()
+	}
+}
+
+func (r *reporter) stir() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// gather is how long changes are gathered at least, so that those of one
+// kubectl apply are one report.
+const gather = 20 * time.Millisecond
+
+// run reports until the context ends: after changes, and now and then.
+func (r *reporter) run(ctx context.Context) {
+	heart := time.NewTicker(report.Heartbeat)
+	defer heart.Stop()
+	wait := func(d time.Duration) bool {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(d):
+			return true
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-heart.C:
+		case <-r.wake:
+			if !wait(max(gather, r.pace)) {
+				return
+			}
+		}
+		for backoff := time.Second; ; backoff = min(2*backoff, report.Heartbeat) {
+			again, err := r.tell(ctx)
+			if err == nil && !again {
+				break
+			}
+			if again {
+				continue // at once, in full
+			}
+			r.say(err)
+			if !wait(backoff) {
+				return
+			}
+		}
+	}
+}
+
+// say logs the first of a row of failures: nothing that is enforced depends on
+// the server.
+func (r *reporter) say(err error) {
+	r.metrics.reports.WithLabelValues(outcomeFailed).Inc()
+	if !r.failing {
+		r.log.Warn("the server does not take this node's report; policy is enforced all the same, and its status is old", "server", r.server.URL, "error", err)
+	}
+	r.failing = true
+}
+
+// next is the report that is due; false if nothing is enforced yet.
+func (r *reporter) next() (report.Report, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := report.Report{
+		Node: r.node, Instance: r.instance, Sequence: r.sequence + 1, Full: r.full,
+		Versions: r.versions, Error: r.err, Behind: r.since, Drift: r.drift, Cuts: r.cuts,
+	}
+	if r.full {
+		out.Applies = slices.Sorted(maps.Keys(r.all))
+	} else {
+		out.Applies, out.Gone = slices.Sorted(maps.Keys(r.come)), slices.Sorted(maps.Keys(r.gone))
+	}
+	clear(r.come)
+	clear(r.gone)
+	return out, r.enforces || r.err != ""
+}
+
+// tell sends one report. It returns true if the server wants a full one.
+func (r *reporter) tell(ctx context.Context) (again bool, err error) {
+	out, due := r.next()
+	if !due {
+		return false, nil
+	}
+	defer func() {
+		if err != nil || again {
+			r.full = true // the server may or may not have it
+		}
+	}()
+	answer, status, err := r.post(ctx, out)
+	if err != nil {
+		return false, err
+	}
+	if status == http.StatusConflict && !out.Full {
+		return true, nil
+	}
+	if status != http.StatusOK {
+		return false, fmt.Errorf("%d %s: %s", status, http.StatusText(status), strings.TrimSpace(string(answer)))
+	}
+	var a report.Answer
+	if err := json.Unmarshal(answer, &a); err != nil {
+		return false, fmt.Errorf("answer: %w", err)
+	}
+	r.sequence, r.full, r.pace = out.Sequence, false, a.Pace
+	r.metrics.reports.WithLabelValues(outcomeOK).Inc()
+	if r.failing {
+		r.log.Info("the server takes reports again")
+	}
+	r.failing = false
+	return false, nil
+}
+
+func (r *reporter) post(ctx context.Context, out report.Report) (answer []byte, status int, err error) {
+	body, err := json.Marshal(out)
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(r.server.URL, "/")+report.Path+"?node="+url.QueryEscape(r.node), bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, err
+	}
+	// read each time: the kubelet, and whoever runs the server, replace them
+	token, err := os.ReadFile(r.server.TokenFile)
+	if err != nil {
+		return nil, 0, fmt.Errorf("token: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	if r.client == nil {
+		if r.client, err = r.dial(); err != nil {
+			return nil, 0, err
+		}
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		r.client.CloseIdleConnections()
+		r.client = nil // with the CA as it is then
+		return nil, 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	return answer, resp.StatusCode, err
+}
+
+func (r *reporter) dial() (*http.Client, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.server.Name}
+	if r.server.CAFile != "" {
+		text, err := os.ReadFile(r.server.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("CA of the server: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, errors.New("CA of the server: " + r.server.CAFile + " holds no certificate")
+		}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, MaxIdleConns: 1, IdleConnTimeout: 2 * report.Heartbeat, ForceAttemptHTTP2: true}}, nil
+}

@@ -1,0 +1,94 @@
+// Package report is what agents tell the server about their nodes, and what the
+// server answers: the words of docs/design/008-status.md. It is a leaf.
+package report
+
+import "time"
+
+// Path is where the server takes reports, by POST.
+const Path = "/report/v1"
+
+// Port is where it takes them unless it is told otherwise. It is one of the
+// ports that failsafe rules leave open in both directions: a host policy must
+// not be able to hide what it does.
+const Port = 5473
+
+// The resource that an agent must be allowed to create, by RBAC: it exists
+// only as the name of this right.
+const (
+	Group    = "tierwall.dev"
+	Resource = "nodereports"
+)
+
+// Report is what a node enforces, or what changed in that since its last
+// report.
+type Report struct {
+	// Node is the name of the node.
+	Node string `json:"node"`
+	// Instance is another one for each start of the agent.
+	Instance string `json:"instance"`
+	// Sequence counts the reports of an instance from 1. One that does not
+	// follow on the last that the server knows must be Full.
+	Sequence uint64 `json:"sequence"`
+	// Full says that the report holds everything, not what changed.
+	Full bool `json:"full,omitempty"`
+	// Versions are, by kind of policy, the resource versions up to which
+	// everything is in the kernel.
+	Versions map[string]string `json:"versions,omitempty"`
+	// Applies are the policies (Kind/namespace/name) that now apply to
+	// something on the node, Gone those that no longer do.
+	Applies []string `json:"applies,omitempty"`
+	Gone    []string `json:"gone,omitempty"`
+	// Error is why the kernel is behind; empty if it is not.
+	Error string `json:"error,omitempty"`
+	// Behind is since when it is; nil if it is not.
+	Behind *time.Time `json:"behind,omitempty"`
+	// Drift counts the times that somebody else changed the kernel's tables.
+	Drift uint64 `json:"drift,omitempty"`
+	// Cuts says, by policy, which needs of the node itself it cuts.
+	Cuts map[string]string `json:"cuts,omitempty"`
+}
+
+// Answer is what the server says to a report that it took. One that it could
+// not follow it answers with 409 Conflict: a full report is due.
+type Answer struct {
+	// Pace is how long to gather changes before the next report, so that many
+	// nodes do not all speak at once.
+	Pace time.Duration `json:"pace"`
+}
+
+// Heartbeat is how often an agent reports although nothing has changed.
+const Heartbeat = 30 * time.Second
+
+// Node is the state of one node, as the server publishes it.
+type Node struct {
+	Name string `json:"name"`
+	// State is one of the constants below.
+	State string `json:"state"`
+	// Since is when the state began.
+	Since time.Time `json:"since"`
+	// Error is the agent's last error if it is behind.
+	Error string `json:"error,omitempty"`
+	// Policies is how many policies apply to something there.
+	Policies int `json:"policies"`
+	// Drift counts the times that somebody else changed the kernel's tables.
+	Drift uint64 `json:"drift,omitempty"`
+}
+
+// The states of nodes.
+const (
+	InStep   = "in step"
+	IsBehind = "behind"
+	Silent   = "silent"   // has not reported for some time
+	NoAgent  = "no agent" // has never reported
+)
+
+// ConfigMap is the name of the object in which the server publishes the nodes,
+// as a JSON list under the key NodesKey.
+const (
+	ConfigMap = "tierwall-nodes"
+	NodesKey  = "nodes"
+)
+
+// Namespace is where the server and what it publishes are unless it is told
+// otherwise.
+const Namespace = "tierwall"

@@ -1,0 +1,335 @@
+package status
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v3 "github.com/tierwall/tierwall/api/v3"
+	"github.com/tierwall/tierwall/report"
+)
+
+// silentAfter is how long a node may be silent before it counts as such.
+const silentAfter = 3 * report.Heartbeat
+
+// node is what is known of a node.
+type node struct {
+	name     string
+	instance string
+	sequence uint64
+	versions map[string]uint64
+	applies  map[string]bool
+	cuts     map[string]string
+	err      string
+	behind   *time.Time
+	drift    uint64
+	heard    time.Time // zero if never
+	inAPI    bool
+	state    string
+	since    time.Time
+}
+
+// policy is what is known of a policy.
+type policy struct {
+	object     metav1.Object
+	kind       string
+	generation int64
+	// version is the resource version at which the generation was first seen: a
+	// node that has come so far has the generation.
+	version uint64
+	have    *metav1.Condition
+	// started is when the generation was first seen.
+	started time.Time
+	// nextWrite is the time before which no progress is written.
+	nextWrite time.Time
+}
+
+// board is what is known of all of them. It is not safe for concurrent use.
+type board struct {
+	now      func() time.Time
+	nodes    map[string]*node
+	policies map[string]*policy
+	// changed are the policies whose condition may be another now; all of them
+	// if everything is.
+	changed    map[string]bool
+	everything bool
+	nodesNew   bool
+}
+
+func newBoard(now func() time.Time) *board {
+	return &board{now: now, nodes: map[string]*node{}, policies: map[string]*policy{}, changed: map[string]bool{}}
+}
+
+func (b *board) nodeOf(name string) *node {
+	n := b.nodes[name]
+	if n == nil {
+		n = &node{name: name, versions: map[string]uint64{}, applies: map[string]bool{}}
+		b.nodes[name] = n
+	}
+	return n
+}
+
+// take takes a report; false if it does not follow on what is known.
+func (b *board) take(r report.Report) bool {
+	n := b.nodeOf(r.Node)
+	if !r.Full && (n.instance != r.Instance || r.Sequence != n.sequence+1) {
+		return false
+	}
+	if r.Full {
+		for p := range n.applies {
+			b.changed[p] = true
+		}
+		n.applies = make(map[string]bool, len(r.Applies))
+		n.instance = r.Instance
+	}
+	n.sequence = r.Sequence
+	for _, p := range r.Applies {
+		n.applies[p] = true
+		b.changed[p] = true
+	}
+	for _, p := range r.Gone {
+		delete(n.applies, p)
+		b.changed[p] = true
+	}
+	for p := range n.cuts {
+		b.changed[p] = true
+	}
+	for p := range r.Cuts {
+		b.changed[p] = true
+	}
+	n.cuts = r.Cuts
+	for kind, text := range r.Versions {
+		if v, err := strconv.ParseUint(text, 10, 64); err == nil && n.versions[kind] != v {
+			b.passed(kind, n.versions[kind], v)
+			n.versions[kind] = v
+		}
+	}
+	n.err, n.behind, n.drift = r.Error, r.Behind, r.Drift
+	if n.heard.IsZero() || n.state == report.Silent {
+		b.everything = true // it counts from now on
+	}
+	n.heard = b.now()
+	b.nodesNew = true
+	return true
+}
+
+// passed marks the policies that a node has reached, or left behind.
+func (b *board) passed(kind string, from, to uint64) {
+	for key, p := range b.policies {
+		if p.kind == kind && (p.version > from) != (p.version > to) {
+			b.changed[key] = true
+		}
+	}
+}
+
+// putNodes says which nodes there are.
+func (b *board) putNodes(names map[string]bool) {
+	for name := range names {
+		b.nodeOf(name)
+	}
+	for name, n := range b.nodes {
+		if n.inAPI == names[name] {
+			continue
+		}
+		n.inAPI = names[name]
+		b.everything, b.nodesNew = true, true
+		if !n.inAPI {
+			delete(b.nodes, name)
+		}
+	}
+}
+
+// putPolicy notes a policy as the API has it.
+func (b *board) putPolicy(kind string, o metav1.Object, conditions []metav1.Condition) {
+	key := kind + "/" + o.GetNamespace() + "/" + o.GetName()
+	version, _ := strconv.ParseUint(o.GetResourceVersion(), 10, 64)
+	p := &policy{object: o, kind: kind, generation: o.GetGeneration(), version: version, started: b.now()}
+	if old := b.policies[key]; old != nil && old.object.GetUID() == o.GetUID() && old.generation == p.generation && old.version <= version {
+		p.version, p.started, p.nextWrite = old.version, old.started, old.nextWrite
+	}
+	for i := range conditions {
+		if conditions[i].Type == v3.ConditionProgrammed {
+			p.have = &conditions[i]
+		}
+	}
+	b.policies[key] = p
+	b.changed[key] = true
+}
+
+func (b *board) dropPolicy(key string) {
+	delete(b.policies, key)
+	delete(b.changed, key)
+}
+
+// age finds the nodes that have fallen silent.
+func (b *board) age() {
+	for _, n := range b.nodes {
+		state := b.stateOf(n)
+		if state == report.Silent && !n.inAPI {
+			delete(b.nodes, n.name) // neither a node nor an agent of that name is there
+			b.everything, b.nodesNew = true, true
+			continue
+		}
+		if state != n.state {
+			if state == report.Silent || state == report.NoAgent {
+				b.everything = true
+			}
+			n.state, n.since = state, b.now()
+			if state == report.IsBehind {
+				n.since = *n.behind
+			}
+			b.nodesNew = true
+		}
+	}
+}
+
+func (b *board) stateOf(n *node) string {
+	switch {
+	case n.heard.IsZero():
+		return report.NoAgent
+	case b.now().Sub(n.heard) > silentAfter:
+		return report.Silent
+	case n.behind != nil:
+		return report.IsBehind
+	}
+	return report.InStep
+}
+
+// list returns the nodes, by name.
+func (b *board) list() []report.Node {
+	list := make([]report.Node, 0, len(b.nodes))
+	for _, name := range slices.Sorted(maps.Keys(b.nodes)) {
+		n := b.nodes[name]
+		list = append(list, report.Node{Name: name, State: n.state, Since: n.since.UTC().Truncate(time.Second), Error: n.err, Policies: len(n.applies), Drift: n.drift})
+	}
+	return list
+}
+
+// The reasons of the condition Programmed.
+const (
+	reasonProgrammed = "Programmed"
+	reasonPending    = "Pending"
+	reasonNoNode     = "SelectsNothing"
+	reasonSilent     = "NodesSilent"
+	reasonCuts       = "CutsNode"
+)
+
+// wanted is the condition Programmed of a policy: "n of m nodes", where m are
+// those on which it selects something, as far as is known, and n those of them
+// that have it. It is true if every node has come so far.
+func (b *board) wanted(key string, p *policy) metav1.Condition {
+	c := metav1.Condition{Type: v3.ConditionProgrammed, ObservedGeneration: p.generation, Status: metav1.ConditionFalse}
+	have, selected, late := 0, 0, 0
+	var silent, cuts []string
+	for _, n := range b.nodes {
+		inStep := !n.heard.IsZero() && n.versions[p.kind] >= p.version
+		if n.applies[key] {
+			selected++
+			if inStep {
+				have++
+			}
+		}
+		switch {
+		case inStep:
+		case n.state == report.Silent || n.state == report.NoAgent:
+			silent = append(silent, n.name)
+		default:
+			late++
+		}
+		if cut := n.cuts[key]; cut != "" {
+			cuts = append(cuts, "node "+n.name+": "+cut)
+		}
+	}
+	c.Message = fmt.Sprintf("%d of %d nodes", have, selected)
+	switch {
+	case late > 0:
+		c.Reason = reasonPending
+		c.Message += fmt.Sprintf("; %d of %d have not told yet", late, len(b.nodes))
+	case len(silent) > 0:
+		c.Reason = reasonSilent
+		c.Message += fmt.Sprintf("; nothing is heard of %s", some(silent, 5))
+	default:
+		c.Status, c.Reason = metav1.ConditionTrue, reasonProgrammed
+		if selected == 0 {
+			c.Reason = reasonNoNode
+		}
+	}
+	if len(cuts) > 0 {
+		c.Reason = reasonCuts
+		c.Message += "; it cuts what nodes need themselves: " + some(cuts, 3)
+	}
+	return c
+}
+
+// some lists the first of them, sorted.
+func some(list []string, n int) string {
+	slices.Sort(list)
+	if len(list) <= n {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:n], ", "), len(list)-n)
+}
+
+// write is a condition that is due.
+type write struct {
+	key, kind string
+	object    metav1.Object
+	condition metav1.Condition
+}
+
+const (
+	// patience is how long a change may take before "not yet" is written.
+	patience = time.Second
+	// progress is how often progress of a slow one is written.
+	progress = 5 * time.Second
+)
+
+// due returns the conditions to be written now, and marks them as written;
+// those that wait stay marked as changed.
+func (b *board) due() []write {
+	if b.everything {
+		b.everything = false
+		for key := range b.policies {
+			b.changed[key] = true
+		}
+	}
+	var list []write
+	for _, key := range slices.Sorted(maps.Keys(b.changed)) {
+		p := b.policies[key]
+		if p == nil {
+			delete(b.changed, key)
+			continue
+		}
+		want := b.wanted(key, p)
+		if same(p.have, want) {
+			delete(b.changed, key)
+			continue
+		}
+		now := b.now()
+		if want.Reason == reasonPending && (now.Sub(p.started) < patience || now.Before(p.nextWrite)) {
+			continue
+		}
+		delete(b.changed, key)
+		if want.Reason == reasonPending {
+			p.nextWrite = now.Add(progress)
+			b.changed[key] = true
+		}
+		want.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
+		if p.have != nil && p.have.Status == want.Status && !p.have.LastTransitionTime.IsZero() {
+			want.LastTransitionTime = p.have.LastTransitionTime
+		}
+		p.have = &want
+		list = append(list, write{key, p.kind, p.object, want})
+	}
+	return list
+}
+
+func same(have *metav1.Condition, want metav1.Condition) bool {
+	return have != nil && have.Status == want.Status && have.Reason == want.Reason && have.Message == want.Message &&
+		have.ObservedGeneration == want.ObservedGeneration
+}

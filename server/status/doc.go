@@ -1,0 +1,8 @@
+// Package status puts together what all agents report and writes it where
+// people look: the condition Programmed on each policy, and the list of nodes
+// in one ConfigMap. docs/design/008-status.md says why it is done so.
+//
+//	board.go    what is known of nodes and policies, and what follows; pure
+//	handler.go  reports come in: who may report for which node
+//	run.go      policies and nodes are watched, and what follows is written
+package status
