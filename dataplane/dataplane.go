@@ -78,6 +78,23 @@ type Dataplane interface {
 	Remove(ctx context.Context) error
 }
 
+// Watcher is a Dataplane that notices when somebody else changes what it made.
+type Watcher interface {
+	// Watch calls report, from a goroutine of its own, soon after each such
+	// change, until the context ends; it returns once it listens. From then on
+	// Change returns ErrOutOfStep until Apply, with the whole program, has put it
+	// right. A caller calls Apply at once.
+	Watch(ctx context.Context, report func(Drift)) error
+}
+
+// Drift is a change that somebody else made to what a dataplane enforces.
+type Drift struct {
+	// What says in words what happened: "delete table", by whom if that is known.
+	What string
+	// Lost says that the kernel's reports were lost: something may have changed.
+	Lost bool
+}
+
 // ErrNotPermitted is returned (wrapped) when the process lacks the rights to
 // change the kernel's tables.
 var ErrNotPermitted = errors.New("not permitted to change the kernel's tables")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -31,9 +32,19 @@ type Dataplane struct {
 	options Options
 	// now is what the kernel holds, nil as long as that is not known.
 	now *state
+	// socket is the one that changes the table, nil if there is none yet. Its
+	// port tells our changes from those of others.
+	socket *socket
+	// port is its netlink port, 0 for none.
+	port atomic.Uint32
+	// drifted says that somebody else changed the table.
+	drifted atomic.Bool
 }
 
-var _ dataplane.Dataplane = (*Dataplane)(nil)
+var (
+	_ dataplane.Dataplane = (*Dataplane)(nil)
+	_ dataplane.Watcher   = (*Dataplane)(nil)
+)
 
 // New returns a dataplane that has done nothing yet. What a former process
 // left in the kernel stays in force until the first Apply.
@@ -55,11 +66,13 @@ func New(options Options) *Dataplane {
 // others change what differs. A table that somebody deleted is loaded again at
 // once, if anything differs.
 func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
-	s, err := dial(d.options.NetNS)
+	s, err := d.open()
 	if err != nil {
 		return explain(err)
 	}
-	defer func() { _ = s.close() }()
+	if d.drifted.Swap(false) {
+		d.now = nil
+	}
 	if d.now != nil && sameRules(d.now.settings, p.Settings) {
 		err := d.change(ctx, s, d.now.changeTo(p))
 		if err == nil || !errors.Is(err, unix.ENOENT) {
@@ -75,12 +88,13 @@ func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
 	if d.now == nil {
 		return dataplane.ErrOutOfStep
 	}
-	s, err := dial(d.options.NetNS)
+	if d.drifted.Load() {
+		return fmt.Errorf("%w: somebody else changed it", dataplane.ErrOutOfStep)
+	}
+	s, err := d.open()
 	if err != nil {
-		d.now = nil
 		return explain(err)
 	}
-	defer func() { _ = s.close() }()
 	if c.Settings != nil && !sameRules(d.now.settings, *c.Settings) {
 		err = d.reload(ctx, s, c)
 	} else {
@@ -124,17 +138,30 @@ func (d *Dataplane) builder(epoch int) builder {
 // Remove deletes the table. Connections and other tables are left alone.
 func (d *Dataplane) Remove(ctx context.Context) error {
 	d.now = nil
-	s, err := dial(d.options.NetNS)
+	s, err := d.open()
 	if err != nil {
 		return explain(err)
 	}
-	defer func() { _ = s.close() }()
 	var b batch
 	b.deleteTable()
 	if err := s.commit(ctx, &b, uncut); err != nil && !errors.Is(err, unix.ENOENT) {
 		return explain(err)
 	}
 	return nil
+}
+
+// open returns the socket by which the table is changed.
+func (d *Dataplane) open() (*socket, error) {
+	if d.socket != nil {
+		return d.socket, nil
+	}
+	s, err := dial(d.options.NetNS)
+	if err != nil {
+		return nil, err
+	}
+	d.socket = s
+	d.port.Store(s.port)
+	return s, nil
 }
 
 // explain turns what the kernel refuses into the errors of package dataplane,

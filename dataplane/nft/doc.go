@@ -37,6 +37,12 @@
 // go to their new classes by way of classes that the old sets and the new both
 // know (see bridge), and the flip takes three transactions instead of one.
 //
+// # Others
+//
+// Watch listens to the kernel's reports of changes of tables. What bears another
+// netlink port than ours and is about our table is drift: the next Apply builds
+// a new epoch, as at the start.
+//
 // # Starting beside a table that exists
 //
 // The ids of a former process mean nothing to this one. The first Apply, and

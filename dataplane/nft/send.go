@@ -36,6 +36,9 @@ func (e *batchError) Unwrap() error { return e.err }
 type socket struct {
 	conn   *netlink.Conn
 	buffer int
+	// port is the address of the socket: the kernel's reports of what was
+	// changed by it bear it.
+	port uint32
 }
 
 func dial(ns int) (*socket, error) {
@@ -48,6 +51,13 @@ func dial(ns int) (*socket, error) {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, wantBuffer) != nil {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, wantBuffer)
 		}
+		name, err := unix.Getsockname(fd)
+		if err != nil {
+			return err
+		}
+		if own, ok := name.(*unix.SockaddrNetlink); ok {
+			s.port = own.Pid
+		}
 		s.buffer, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
 		return err
 	})
@@ -57,8 +67,6 @@ func dial(ns int) (*socket, error) {
 	}
 	return s, nil
 }
-
-func (s *socket) close() error { return s.conn.Close() }
 
 func (s *socket) control(do func(fd int) error) error {
 	raw, err := s.conn.SyscallConn()
