@@ -1,1 +1,65 @@
-export function EndpointPage() { return null; }
+import { Button, Group, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import type { Schemas } from '../../api/client';
+import { quote } from '../../api/names';
+import { endpointQuery } from '../../api/queries';
+import { CopyCommand } from '../../parts/copy';
+import { LabelList, PolicyLink } from '../../parts/names';
+import { Page } from '../../parts/page';
+import { Empty, QueryView } from '../../parts/query-view';
+
+const route = getRouteApi('/app/endpoint');
+
+export function EndpointPage() {
+  const { ref = '' } = route.useSearch();
+  const query = useQuery({ ...endpointQuery(ref), enabled: ref !== '' });
+  return (
+    <Page title={ref || 'Endpoint'} about="The policies that hold for it, in the order in which they are evaluated." actions={<>
+      <CopyCommand command={`tierwall effective ${quote(ref)}`} />
+      <Button component={Link} to="/explain" search={{ from: ref } as never} size="xs" variant="default">What can it reach?</Button>
+      <Button component={Link} to="/explain" search={{ to: ref } as never} size="xs" variant="default">What reaches it?</Button>
+    </>}>
+      {ref === '' ? <Empty title="No endpoint is named">Choose one of the <Link to="/endpoints">endpoints</Link>.</Empty> : <QueryView query={query}>{(detail) => <Detail detail={detail} />}</QueryView>}
+    </Page>
+  );
+}
+
+function Detail({ detail }: { detail: Schemas['EndpointDetail'] }) {
+  const { endpoint } = detail;
+  const facts: [string, string | undefined][] = [['Node', endpoint.node], ['Interface', endpoint.interface], ['Addresses', endpoint.addresses.join(', ')], ['Service account', endpoint.serviceAccount],
+    ['Profiles', detail.profiles.join(', ')], ['Named ports', detail.ports.map((port) => `${port.name} = ${port.port}`).join(', ')]];
+  return (
+    <Stack>
+      <Paper withBorder p="sm">
+        <Group gap="lg">{facts.filter(([, value]) => value).map(([name, value]) => <div key={name}><Text size="xs" c="dimmed">{name}</Text><Text size="sm">{value}</Text></div>)}</Group>
+        <Text size="xs" c="dimmed" mt="xs">Labels</Text><LabelList labels={endpoint.labels} />
+        {Object.keys(detail.inherited).length > 0 && <><Text size="xs" c="dimmed" mt="xs">Inherited from its profiles</Text><LabelList labels={detail.inherited} /></>}
+      </Paper>
+      <SimpleGrid cols={{ base: 1, md: 2 }}>
+        <Direction title="Ingress: connections to it" direction={detail.ingress} />
+        <Direction title="Egress: connections from it" direction={detail.egress} />
+      </SimpleGrid>
+      <section><Title order={2} size="h4" mb="xs">Flows</Title><Empty title="No flows are shown here">{detail.flows.reason}</Empty></section>
+    </Stack>
+  );
+}
+
+function Direction({ title, direction }: { title: string; direction: Schemas['EffectiveDirection'] }) {
+  return (
+    <section>
+      <Title order={2} size="h4" mb="xs">{title}</Title>
+      <Stack gap="xs">
+        {direction.tiers.length === 0 && <Empty title="No policy applies">{direction.then}</Empty>}
+        {direction.tiers.map((tier) => <div key={tier.tier} className="column" style={{ flex: 'none' }}>
+          <header><Text fw={600}>{tier.tier} <Text span size="xs" c="dimmed" fw={400}>{tier.order === undefined ? 'no order' : `order ${tier.order}`}{tier.missing ? ', does not exist' : ''}</Text></Text></header>
+          <ol className="trace" style={{ padding: '4px 8px 4px 32px' }}>
+            {tier.policies.map((one) => <li key={one.policy}><PolicyLink id={one.policy} /> <Text span size="xs" c="dimmed">{one.order === undefined ? 'no order' : `order ${one.order}`} · {one.rules} {one.rules === 1 ? 'rule' : 'rules'}{one.actions.length ? ` (${one.actions.join(', ')})` : ''}</Text>{one.invalid && ' ⚠ cannot be read: denies all'}</li>)}
+          </ol>
+          <div className="end" style={{ margin: 8 }}><Text size="sm">{tier.end === 'Deny' ? '✕ End of tier: deny' : '→ End of tier: pass'}</Text></div>
+        </div>)}
+        {direction.tiers.length > 0 && <Text size="sm">Then: {direction.then}</Text>}
+      </Stack>
+    </section>
+  );
+}

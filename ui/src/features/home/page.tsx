@@ -1,1 +1,80 @@
-export function HomePage() { return null; }
+import { Button, Group, List, SegmentedControl, SimpleGrid, Stack, Text, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import type { Schemas } from '../../api/client';
+import { clusterQuery, flowsQuery, nodesQuery } from '../../api/queries';
+import { Page } from '../../parts/page';
+import { PolicyLink } from '../../parts/names';
+import { Empty, QueryView } from '../../parts/query-view';
+import { ClusterPicture } from './picture';
+import { ClusterTable } from './table';
+
+const route = getRouteApi('/app/');
+
+export function HomePage() {
+  const { view } = route.useSearch();
+  const navigate = route.useNavigate();
+  const query = useQuery(clusterQuery());
+  return (
+    <Page title="Home" actions={<Button component={Link} to="/policies/new" size="xs">Create policy</Button>}>
+      <QueryView query={query}>
+        {(cluster) => <Stack gap="lg">
+          <Stats cluster={cluster} />
+          <section aria-labelledby="cluster">
+            <Group justify="space-between" mb="xs">
+              <Title order={2} size="h4" id="cluster">The cluster</Title>
+              <SegmentedControl size="xs" aria-label="Shown as" value={view ?? 'picture'} data={[{ value: 'picture', label: 'Picture' }, { value: 'table', label: 'Table' }]}
+                onChange={(next) => void navigate({ search: (now) => ({ ...now, view: next === 'table' ? 'table' : undefined }), replace: true })} />
+            </Group>
+            {cluster.cut && <Text size="sm" mb="xs">Cut: {cluster.cut}.</Text>}
+            {cluster.pods.length + cluster.hostEndpoints.length + cluster.namespaces.length === 0
+              ? <Empty title="There is nothing in this cluster">No namespace, pod or host endpoint that you may see.</Empty>
+              : view === 'table' ? <ClusterTable cluster={cluster} /> : <ClusterPicture cluster={cluster} />}
+          </section>
+          <Problems problems={cluster.problems} total={cluster.counts.problems} />
+          <NotYet />
+        </Stack>}
+      </QueryView>
+    </Page>
+  );
+}
+
+function Stats({ cluster: { counts, coverage } }: { cluster: Schemas['Cluster'] }) {
+  return (
+    <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="xs">
+      <Link className="stat" to="/endpoints"><Number value={coverage.endpoints} of="endpoints" /></Link>
+      <Link className="stat" to="/endpoints" search={{ unprotected: true }}><Number value={coverage.noIngress} of="without an ingress policy" /><Text size="xs" c="dimmed">{coverage.noEgress} without egress, {coverage.none} without any</Text></Link>
+      <Link className="stat" to="/policies"><Number value={counts.policies} of="policies" /></Link>
+      <Link className="stat" to="/policies" search={{ only: 'staged' }}><Number value={counts.staged} of="staged changes that wait" /></Link>
+      <Link className="stat" to="/networksets"><Number value={counts.networkSets} of="network sets" /></Link>
+      <Link className="stat" to="/policies" search={{ only: 'problems' }}><Number value={counts.problems} of={counts.problems === 1 ? 'problem' : 'problems'} /></Link>
+    </SimpleGrid>
+  );
+}
+
+function Number({ value, of }: { value: number; of: string }) {
+  return <><Text span fw={700} fz="xl">{value.toLocaleString('en')}</Text> <Text span size="sm">{of}</Text></>;
+}
+
+function Problems({ problems, total }: { problems: Schemas['FieldProblem'][]; total: number }) {
+  return (
+    <section aria-labelledby="problems">
+      <Title order={2} size="h4" id="problems" mb="xs">Problems</Title>
+      {problems.length === 0 ? <Empty title="No problems">Everything that is stored can be read and is enforced as written.</Empty> : <List spacing={4}>
+        {problems.slice(0, 50).map((one, at) => <List.Item key={at}><PolicyLink id={one.object} />{one.path && <> <code>{one.path}</code></>}: {one.message}{one.hint && <Text span c="dimmed"> ({one.hint})</Text>}</List.Item>)}
+      </List>}
+      {total > Math.min(problems.length, 50) && <Text size="sm">Showing {Math.min(problems.length, 50)} of {total}. <Link to="/policies" search={{ only: 'problems' }}>Policies with problems</Link></Text>}
+    </section>
+  );
+}
+
+function NotYet() {
+  const flows = useQuery(flowsQuery);
+  const nodes = useQuery(nodesQuery);
+  return (
+    <SimpleGrid cols={{ base: 1, md: 2 }}>
+      <section aria-labelledby="denied"><Title order={2} size="h4" id="denied" mb="xs">Denied most</Title><Empty title="Not known">{flows.data?.reason ?? flows.error?.message ?? 'asking'}</Empty></section>
+      <section aria-labelledby="nodes"><Title order={2} size="h4" id="nodes" mb="xs">Nodes not in step</Title><Empty title="Not known">{nodes.data?.reason ?? nodes.error?.message ?? 'asking'}</Empty></section>
+    </SimpleGrid>
+  );
+}

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { changeSet, newSet, parseLabels, type SetFields } from './document';
+
+const fields: SetFields = { scope: 'Namespace', namespace: 'blue', name: 'on', labels: ['role=db', 'note=a=b'], nets: ['10.0.0.0/8'] };
+
+test('a new set is the object that the fields say', () => {
+  expect(parse(newSet(fields))).toEqual({ apiVersion: 'projectcalico.org/v3', kind: 'NetworkSet', metadata: { name: 'on', namespace: 'blue', labels: { role: 'db', note: 'a=b' } }, spec: { nets: ['10.0.0.0/8'] } });
+  expect(parse(newSet({ ...fields, scope: 'Global' })).metadata.namespace).toBeUndefined();
+});
+
+test('an edit keeps what the form does not know', () => {
+  const text = changeSet('# ours\nkind: NetworkSet\nmetadata:\n  name: s\n  annotations: {a: b}\nspec:\n  allowedEgressDomains: ["*.example.com"]\n  nets: []\n', fields);
+  expect(text).toContain('# ours');
+  const object = parse(text);
+  expect(object.spec).toEqual({ allowedEgressDomains: ['*.example.com'], nets: ['10.0.0.0/8'] });
+  expect(object.metadata.annotations).toEqual({ a: 'b' });
+});
+
+test('what is no label is named', () => {
+  expect(parseLabels(['a=b', '=c']).wrong).toBe('=c');
+});
