@@ -57,6 +57,18 @@ func (g *Gen) settings() model.Settings {
 		return all
 	}
 	s.FailsafeIn, s.FailsafeOut = list(), list()
+	s.Log, s.Reject = g.logSettings(), g.IntN(2) == 0
+	return s
+}
+
+// logSettings returns settings that change no verdict, some of them left out.
+func (g *Gen) logSettings() (s model.LogSettings) {
+	if g.IntN(2) == 0 {
+		s.Prefix = "other"
+	}
+	for _, n := range []*uint32{&s.Rate, &s.Per, &s.Burst} {
+		*n = uint32(g.IntN(3))
+	}
 	return s
 }
 
