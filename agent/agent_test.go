@@ -2,9 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,3 +112,24 @@ func TestParsePacket(t *testing.T) {
 }
 
 func a16(text string) []byte { b := netip.MustParseAddr(text).As16(); return b[:] }
+
+// TestAnswers: an API server that does not answer is spoken of once, however
+// many kinds and attempts there are, and once when it is back.
+func TestAnswers(t *testing.T) {
+	var log lines
+	a := &answers{log: slog.New(slog.NewTextHandler(&log, nil)), failing: map[string]bool{}}
+	down := errors.New("connection refused")
+	for range 3 {
+		a.note(t.Context(), "pods", down)
+		a.note(t.Context(), "nodes", down)
+	}
+	a.note(t.Context(), "pods", nil)
+	if got := log.String(); strings.Count(got, "does not answer") != 1 || strings.Contains(got, "again.\"") || strings.Contains(got, "answers again") {
+		t.Errorf("while it is away: %s", got)
+	}
+	a.note(t.Context(), "nodes", nil)
+	a.note(t.Context(), "nodes", nil)
+	if got := log.String(); strings.Count(got, "answers again") != 1 {
+		t.Errorf("when it is back: %s", got)
+	}
+}

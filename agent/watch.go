@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -14,9 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
@@ -108,16 +112,63 @@ func policyClient(config *rest.Config, group schema.GroupVersion, install func(*
 
 // watchAPI follows all sources until the context ends and sends what they say.
 func watchAPI(ctx context.Context, all []source, updates chan<- update, log *slog.Logger) {
+	// client-go would print a line for each kind and attempt: ours is enough
+	quiet := klog.NewContext(ctx, logr.Discard())
+	api := &answers{log: log, failing: map[string]bool{}}
 	for _, s := range all {
 		sink := &sink{ctx: ctx, updates: updates, known: map[model.Key]int64{}, name: fmt.Sprintf("%T", s.object), kind: statusKind(s.object)}
 		lw := cache.NewListWatchFromClient(s.client, s.name, "", fields.Everything())
 		if s.optional {
 			lw.ListWithContextFunc = orNone(lw.ListWithContextFunc, s.name, log)
 		}
+		api.listen(lw, s.name)
 		r := cache.NewReflectorWithOptions(lw, s.object, sink, cache.ReflectorOptions{Name: sink.name})
-		go r.RunWithContext(ctx)
+		go r.RunWithContext(quiet)
 	}
 	log.Info("watching the API", "kinds", len(all))
+}
+
+// answers says when the API ceases to answer, and when it does again.
+type answers struct {
+	log     *slog.Logger
+	mu      sync.Mutex
+	failing map[string]bool
+}
+
+// listen hears what comes of asking for a kind.
+func (a *answers) listen(lw *cache.ListWatch, kind string) {
+	list, follow := lw.ListWithContextFunc, lw.WatchFuncWithContext
+	lw.ListWithContextFunc = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		all, err := list(ctx, o)
+		a.note(ctx, kind, err)
+		return all, err
+	}
+	lw.WatchFuncWithContext = func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		w, err := follow(ctx, o)
+		a.note(ctx, kind, err)
+		return w, err
+	}
+}
+
+// note logs the first failure of many, and the first success after the last.
+func (a *answers) note(ctx context.Context, kind string, err error) {
+	if ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsNotFound(err) {
+		return // asked again with another version, or in another way
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before := len(a.failing)
+	if err == nil {
+		delete(a.failing, kind)
+	} else {
+		a.failing[kind] = true
+	}
+	switch {
+	case before == 0 && err != nil:
+		a.log.Warn("the API server does not answer; trying again. What is enforced stays", "kind", kind, "error", err)
+	case before > 0 && len(a.failing) == 0:
+		a.log.Info("the API server answers again")
+	}
 }
 
 // orNone lists nothing as long as the API server does not serve the kind.

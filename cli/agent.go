@@ -8,9 +8,11 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tierwall/tierwall/agent"
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/nft"
 )
 
@@ -49,6 +51,9 @@ func AgentCommand() *cobra.Command {
 				o.Server.TokenFile = cmp.Or(o.Config.BearerTokenFile, "/var/run/secrets/kubernetes.io/serviceaccount/token")
 			}
 			o.Config.QPS = -1 // watches only: there is nothing to hold back
+			if !netAdmin() {
+				return fmt.Errorf("%w: run as root, or with CAP_NET_ADMIN", dataplane.ErrNotPermitted)
+			}
 			if err := agent.LogRules(cmd.Context(), group, o.Log); err != nil {
 				return err
 			}
@@ -68,4 +73,15 @@ func AgentCommand() *cobra.Command {
 	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")
 	return cmd
+}
+
+// netAdmin reports whether the process may change the network at all. Whether it
+// may do so in the namespace that it is in, the first change shows.
+func netAdmin() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return true
+	}
+	return data[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0
 }
