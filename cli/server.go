@@ -2,21 +2,26 @@ package cli
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/tools/clientcmd"
 
 	nodereport "github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/server"
+	"github.com/tierwall/tierwall/server/manager"
 )
 
 // ServerCommand returns `tierwall server`, the role of which a cluster needs
 // one.
 func ServerCommand() *cobra.Command {
 	var o server.Options
+	var managed manager.Options
 	var kubeconfig string
 	var verbose bool
 	cmd := &cobra.Command{
@@ -40,7 +45,7 @@ func ServerCommand() *cobra.Command {
 			if o.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
 				return fmt.Errorf("way to the API server: %w (give --kubeconfig)", err)
 			}
-			return server.Run(cmd.Context(), o)
+			return runServer(cmd.Context(), o, managed)
 		},
 	}
 	f := cmd.Flags()
@@ -53,8 +58,36 @@ func ServerCommand() *cobra.Command {
 	f.StringVar(&o.CAFile, "webhook-ca", "", "what the API server is to trust for it, in PEM (default: what its machine trusts)")
 	f.StringVar(&o.ReportListen, "report-listen", fmt.Sprintf(":%d", nodereport.Port), "address on which agents report what they enforce, with the webhook's certificate; - for none")
 	f.StringVar(&o.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), nodereport.Namespace), "namespace in which the list of nodes is published")
+	ManagerFlags(f, &managed, "")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say more")
 	cmd.MarkFlagsRequiredTogether("webhook-cert", "webhook-key")
+	cmd.MarkFlagsRequiredTogether("manager-cert", "manager-key")
 	cmd.MarkFlagsMutuallyExclusive("webhook-url", "webhook-service")
 	return cmd
+}
+
+// ManagerFlags adds the flags of the Manager. An empty address leaves it off.
+func ManagerFlags(f *pflag.FlagSet, o *manager.Options, address string) {
+	f.StringVar(&o.Listen, "manager-address", address, "address of the Manager, the pages and their API, as HOST:PORT (default: none)")
+	f.StringVar(&o.CertFile, "manager-cert", "", "its certificate in PEM; without one it is plain HTTP, on loopback only")
+	f.StringVar(&o.KeyFile, "manager-key", "", "its key")
+	f.StringVar(&o.OIDC.Issuer, "oidc-issuer", "", "URL of a provider whose ID tokens the API server takes, for logging in to the Manager")
+	f.StringVar(&o.OIDC.Name, "oidc-name", "", "what the provider is called on the login page (default: its host)")
+	f.StringVar(&o.OIDC.ClientID, "oidc-client-id", "", "the Manager's client at the provider")
+	f.StringVar(&o.OIDC.RedirectURL, "oidc-redirect-url", "", "where the provider sends browsers back to, https://HOST/login/oidc/callback")
+	f.StringSliceVar(&o.OIDC.Scopes, "oidc-scopes", nil, "what is asked for beside openid, for instance email,groups")
+	o.OIDC.ClientSecret = os.Getenv("TIERWALL_OIDC_CLIENT_SECRET") // not a flag: those are seen by all
+}
+
+// runServer runs the server, and the Manager beside it if it has an address.
+func runServer(ctx context.Context, o server.Options, managed manager.Options) error {
+	if managed.Listen == "" {
+		return server.Run(ctx, o)
+	}
+	managed.Config, managed.Log = o.Config, o.Log
+	m, err := manager.Start(ctx, managed)
+	if err != nil {
+		return err
+	}
+	return errors.Join(server.Run(ctx, o), m.Close())
 }

@@ -40,6 +40,8 @@ type Options struct {
 	Nodes []*corev1.Node
 	// Externals are the machines outside the cluster.
 	Externals []lab.External
+	// Users are users who get a bearer token, beside the administrator.
+	Users []string
 	// Log takes what the lab has to say; nil for nothing.
 	Log *slog.Logger
 }
@@ -112,7 +114,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 
 func (c *Cluster) startPlane(ctx context.Context) error {
 	plane, err := controlplane.Start(ctx, controlplane.Options{
-		DataDir: c.options.DataDir, Port: c.options.Port,
+		DataDir: c.options.DataDir, Port: c.options.Port, Users: c.options.Users,
 		ExtraIPs: []net.IP{lab.FabricAddr().AsSlice()},
 	})
 	if err != nil {

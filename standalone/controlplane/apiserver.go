@@ -47,6 +47,7 @@ func (p *ControlPlane) serve(ctx context.Context, etcd []string) <-chan error {
 		"--tls-cert-file=" + pki("apiserver.crt"),
 		"--tls-private-key-file=" + pki("apiserver.key"),
 		"--client-ca-file=" + pki("ca.crt"),
+		"--token-auth-file=" + p.path("tokens.csv"),
 		"--service-account-issuer=" + issuer,
 		"--service-account-key-file=" + pki("sa.key"),
 		"--service-account-signing-key-file=" + pki("sa.key"),

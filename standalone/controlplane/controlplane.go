@@ -20,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/tierwall/tierwall/server"
+	"github.com/tierwall/tierwall/server/manager"
 )
 
 // Options say where a control plane keeps its data and where it listens.
@@ -34,6 +35,9 @@ type Options struct {
 	Port int
 	// ExtraIPs are further addresses that the server's certificate is for.
 	ExtraIPs []net.IP
+	// Users are users, beside the administrator, who get a bearer token; what
+	// they may do is for roles to say.
+	Users []string
 	// Sync makes etcd wait for the disk at every write. A lab goes without.
 	Sync bool
 }
@@ -58,6 +62,7 @@ type ControlPlane struct {
 	cancel    context.CancelFunc
 	server    *server.Server
 	serverLog *os.File
+	manager   *manager.Manager
 	// done is closed when the API server has ended; nil before it was started.
 	done chan struct{}
 }
@@ -93,6 +98,9 @@ func (p *ControlPlane) start(ctx context.Context) error {
 		return err
 	}
 	if err := p.certificates(); err != nil {
+		return err
+	}
+	if err := p.tokens(); err != nil {
 		return err
 	}
 	servers := p.options.EtcdServers
@@ -163,7 +171,7 @@ func (p *ControlPlane) certificates() error {
 		return err
 	}
 	p.Kubeconfig = p.path("admin.kubeconfig")
-	if err := p.IssueKubeconfig(p.Kubeconfig, "admin", []string{"system:masters"}, p.URL); err != nil {
+	if err := p.IssueKubeconfig(p.Kubeconfig, Administrator, []string{administrators}, p.URL); err != nil {
 		return err
 	}
 	p.Config, err = clientcmd.BuildConfigFromFlags("", p.Kubeconfig)
@@ -260,7 +268,7 @@ const shutdown = 2 * time.Second
 // left of the server ends with the process.
 func (p *ControlPlane) Close() error {
 	p.cancel()
-	problems := []error{p.StopServer()}
+	problems := []error{p.stopManager(), p.StopServer()}
 	if p.done != nil {
 		select {
 		case <-p.done:

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +10,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/policytest"
+	"github.com/tierwall/tierwall/server/manager"
 	"github.com/tierwall/tierwall/standalone/cluster"
+	"github.com/tierwall/tierwall/standalone/controlplane"
 	"github.com/tierwall/tierwall/standalone/lab"
 	"github.com/tierwall/tierwall/test/conformance"
 )
@@ -26,6 +30,9 @@ type Options struct {
 	DataDir string
 	// Port is the port of the API; 0 means 6443.
 	Port int
+	// ManagerListen is the address of the Manager, as host:port; empty means
+	// 127.0.0.1:8080.
+	ManagerListen string
 	// Out takes what the user is to read, Progress what is under way.
 	Out, Progress io.Writer
 	// Log takes what the lab has to say; nil for nothing.
@@ -48,6 +55,7 @@ type demo struct {
 	cluster *cluster.Cluster
 	world   []*manifest.Object
 	corpus  string
+	manager *manager.Manager
 }
 
 // start brings the cluster up with the tutorial's objects and no policy.
@@ -67,6 +75,7 @@ func start(ctx context.Context, o Options) (*demo, error) {
 	var err error
 	d.cluster, err = cluster.Up(ctx, cluster.Options{
 		Name: "demo", DataDir: o.DataDir, Port: o.Port, Nodes: nodes, Externals: Externals(), Log: o.Log,
+		Users: []string{SecurityEngineer, Developer},
 	})
 	if err != nil {
 		return nil, err
@@ -115,6 +124,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	listen := cmp.Or(o.ManagerListen, "127.0.0.1:8080")
+	if d.manager, err = d.cluster.Plane.StartManager(ctx, manager.Options{Listen: listen}); err != nil {
+		return errors.Join(err, d.cluster.Close())
+	}
 	d.explainYourself()
 	<-ctx.Done()
 	fmt.Fprintln(o.Progress, "\ntaking the lab down")
@@ -132,7 +145,14 @@ func (d *demo) explainYourself() {
 The tutorial's cluster is up: 3 nodes, 4 namespaces, 13 pods, 3 host endpoints, network sets, and 4 machines
 outside. Every node, pod and machine is a network namespace with real traffic; a Tierwall agent runs on each node.
 
-  API    %[1]s
+  Manager  %[11]s
+  API      %[1]s
+
+Log in to the Manager with one of these tokens:
+
+  %[12]s   the administrator, who may do everything
+  %[13]s   a security engineer: tier "security"
+  %[14]s   a developer: tier "default", in the namespace "blue"
 
 In another terminal:
 
@@ -165,7 +185,18 @@ To walk them all with real connections: %[3]s demo --check
 Ctrl-C takes everything down.
 `, d.cluster.Plane.URL, config, self, product, d.cluster.Lab.Netns("node:node-1"),
 		d.cluster.Lab.Netns("red/fe-1"), d.address("blue/be-1"), short(d.corpus),
-		short(d.kubeconfig(SecurityEngineer)), short(d.kubeconfig(Developer)))
+		short(d.kubeconfig(SecurityEngineer)), short(d.kubeconfig(Developer)),
+		d.manager.URL(), d.token(controlplane.Administrator), d.token(SecurityEngineer), d.token(Developer))
+}
+
+// token is what a user logs in with; where its file is, if it cannot be read.
+func (d *demo) token(user string) string {
+	path := d.cluster.Plane.TokenFile(user)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return short(path)
+	}
+	return strings.TrimSpace(string(data))
 }
 
 func (d *demo) address(ref string) string {

@@ -28,7 +28,7 @@ var order = [][]string{
 	{"analysis"},
 	{"dataplane", "dataplane/nft", "dataplane/fake"},
 	{"agent"},
-	{"labhost"},
+	{"labhost", "ui"},
 	{"manifest"},
 	{"policytest"},
 	{"server", "server/status"},

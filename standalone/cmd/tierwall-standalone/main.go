@@ -17,6 +17,7 @@ import (
 	kubectl "k8s.io/kubectl/pkg/cmd"
 
 	"github.com/tierwall/tierwall/cli"
+	"github.com/tierwall/tierwall/server/manager"
 	"github.com/tierwall/tierwall/standalone/controlplane"
 	"github.com/tierwall/tierwall/standalone/demo"
 	"github.com/tierwall/tierwall/standalone/lab"
@@ -67,6 +68,7 @@ func dataDir(name string) string {
 
 func serveCommand() *cobra.Command {
 	o := controlplane.Options{Sync: true}
+	var managed manager.Options
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "run the control plane: the Kubernetes API with Tierwall's kinds in it",
@@ -79,7 +81,11 @@ func serveCommand() *cobra.Command {
 			if err := plane.Install(cmd.Context()); err != nil {
 				return errors.Join(err, plane.Close())
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "ready: %s\nkubeconfig: %s\n", plane.URL, plane.Kubeconfig)
+			m, err := plane.StartManager(cmd.Context(), managed)
+			if err != nil {
+				return errors.Join(err, plane.Close())
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "ready: %s\nkubeconfig: %s\nmanager: %s\ntoken: %s\n", plane.URL, plane.Kubeconfig, m.URL(), plane.TokenFile(controlplane.Administrator))
 			<-cmd.Context().Done()
 			return plane.Close()
 		},
@@ -89,6 +95,7 @@ func serveCommand() *cobra.Command {
 	f.StringSliceVar(&o.EtcdServers, "etcd-servers", nil, "URLs of an external etcd instead of the embedded one")
 	f.StringVar(&o.Address, "address", "127.0.0.1", "address to listen on")
 	f.IntVar(&o.Port, "port", 6443, "port to listen on")
+	cli.ManagerFlags(f, &managed, "127.0.0.1:8080")
 	return cmd
 }
 
@@ -111,6 +118,7 @@ func demoCommand() *cobra.Command {
 	f.BoolVar(&check, "check", false, "walk the tutorial with real connections, print what came of it, and end")
 	f.StringVar(&o.DataDir, "data-dir", dataDir("demo"), "where the demo keeps its state; it starts anew each time")
 	f.IntVar(&o.Port, "port", 6443, "port of the API, on loopback")
+	f.StringVar(&o.ManagerListen, "manager-address", "127.0.0.1:8080", "address of the Manager")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what the lab does")
 	return cmd
 }

@@ -1,0 +1,207 @@
+package manager
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tierwall/tierwall/analysis"
+	"github.com/tierwall/tierwall/compile"
+	"github.com/tierwall/tierwall/manifest"
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/translate"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// view is what one sort of user sees at one moment: what users with the same
+// rights share.
+type view struct {
+	store    *store
+	version  int64
+	rights   rights
+	whole    bool
+	state    *model.State
+	problems map[string][]model.Problem
+
+	index    func() *analysis.Index
+	cards    func() []BoardTier
+	compiler func() *compiledView
+	pending  func() *table.Tables
+}
+
+// compiledView is the compiler of a view that is not whole.
+type compiledView struct {
+	mu       sync.Mutex
+	compiler *compile.Compiler
+	tables   *table.Tables
+}
+
+// newView makes the view that rights give of a snapshot.
+func newView(s *store, snap *snapshot, r rights) *view {
+	v := &view{store: s, version: snap.version, rights: r, whole: r.everything(), state: snap.state, problems: snap.problems}
+	if !v.whole {
+		v.state = restrict(snap.state, r)
+		v.problems = maps.Clone(snap.problems)
+		maps.DeleteFunc(v.problems, func(object string, _ []model.Problem) bool { return !r.sees(object) })
+	}
+	v.problems = v.withChecks()
+	v.index = sync.OnceValue(func() *analysis.Index { return analysis.NewIndex(v.state) })
+	v.cards = sync.OnceValue(v.board)
+	v.compiler = sync.OnceValue(func() *compiledView {
+		c := compile.New(compile.Options{})
+		var all []model.Change
+		for _, o := range v.state.Objects() {
+			all = append(all, model.Put(o))
+		}
+		c.Apply(all...)
+		return &compiledView{compiler: c, tables: c.Tables()}
+	})
+	v.pending = sync.OnceValue(func() *table.Tables { return compile.Compile(v.state.Pending(), compile.Options{}) })
+	return v
+}
+
+// withChecks adds the problems that only show between objects.
+func (v *view) withChecks() map[string][]model.Problem {
+	all := maps.Clone(v.problems)
+	for _, p := range translate.Check(v.state) {
+		all[p.Object] = append(slices.Clip(all[p.Object]), p)
+	}
+	return all
+}
+
+// sees reports whether an object, Kind/namespace/name, may be read.
+func (r rights) sees(object string) bool {
+	id := strings.SplitN(object, "/", 3)
+	if len(id) != 3 {
+		return false
+	}
+	part := id[1]
+	if id[0] == "Namespace" || id[0] == "Tier" {
+		part = id[2]
+	}
+	return r[id[0]].in(part)
+}
+
+// restrict leaves out what may not be read. Tiers stay, since what a policy
+// means depends on them: who reads a policy reads its tier's name there. Whether
+// a tier is shown for itself is decided where it is shown.
+func restrict(s *model.State, r rights) *model.State {
+	out := copyState(s)
+	maps.DeleteFunc(out.Namespaces, func(name string, _ *model.Namespace) bool { return !r["Namespace"].in(name) })
+	maps.DeleteFunc(out.ServiceAccounts, func(k model.Key, _ *model.ServiceAccount) bool { return !r["ServiceAccount"].in(k.Namespace) })
+	maps.DeleteFunc(out.Nodes, func(string, *model.Node) bool { return !r["Node"].all })
+	maps.DeleteFunc(out.Endpoints, func(id verdict.EndpointID, _ *model.Endpoint) bool {
+		if id.Kind == verdict.Host {
+			return !r["HostEndpoint"].all
+		}
+		return !r["Pod"].in(id.Namespace)
+	})
+	maps.DeleteFunc(out.NetworkSets, func(k model.Key, _ *model.NetworkSet) bool { return !r[k.Kind.String()].in(k.Namespace) })
+	maps.DeleteFunc(out.Policies, func(id verdict.PolicyID, _ *model.Policy) bool { return !r[id.Kind].in(id.Namespace) })
+	maps.DeleteFunc(out.Staged, func(id verdict.PolicyID, _ *model.StagedPolicy) bool { return !r[id.Kind].in(id.Namespace) })
+	maps.DeleteFunc(out.Profiles, func(name string, p *model.Profile) bool {
+		return !r["Profile"].all && name != model.DefaultAllowProfile().Name
+	})
+	maps.DeleteFunc(out.EndpointSlices, func(k model.Key, _ *model.EndpointSlice) bool { return !r["EndpointSlice"].in(k.Namespace) })
+	return out
+}
+
+// showsTier reports whether a tier is shown: it may be read, or a policy in it
+// may.
+func (v *view) showsTier(name string) bool {
+	if v.rights["Tier"].in(name) {
+		return true
+	}
+	for _, p := range v.state.Policies {
+		if p.Tier == name {
+			return true
+		}
+	}
+	return false
+}
+
+// compiled calls f with the compiler of what is seen, its tables and the state
+// that they are of. f leaves the compiler as it was.
+func (v *view) compiled(f func(c *compile.Compiler, t *table.Tables, s *model.State)) {
+	if v.whole {
+		v.store.compiled(func(c *compile.Compiler, t *table.Tables, snap *snapshot) { f(c, t, snap.state) })
+		return
+	}
+	own := v.compiler()
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	f(own.compiler, own.tables, v.state)
+}
+
+// info is what answers say of the view.
+func (v *view) info() View {
+	at, why := v.store.asOf()
+	out := View{AsOf: at.UTC(), Live: why == "", Reason: text(why), Hidden: []Hidden{}}
+	for _, k := range manifest.Kinds() {
+		r := v.rights[k.Name]
+		if r.all {
+			continue
+		}
+		h := Hidden{Kind: k.Name, Missing: "list on " + k.Plural + groupSuffix(k)}
+		if len(r.namespaces) > 0 {
+			names := slices.Clone(r.namespaces)
+			h.VisibleIn = &names
+		}
+		out.Hidden = append(out.Hidden, h)
+	}
+	return out
+}
+
+func groupSuffix(k manifest.Kind) string {
+	if g := resourceOf(k).Group; g != "" {
+		return "." + g
+	}
+	return ""
+}
+
+// views keeps the latest views.
+type views struct {
+	mu    sync.Mutex
+	byKey map[string]*view
+}
+
+// of returns the view that rights give now.
+func (c *views) of(s *store, r rights) *view {
+	key := r.key()
+	snap := s.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v := c.byKey[key]; v != nil && v.version == snap.version {
+		return v
+	}
+	const most = 16
+	if len(c.byKey) >= most {
+		clear(c.byKey)
+	}
+	v := newView(s, snap, r)
+	c.byKey[key] = v
+	return v
+}
+
+// viewOf returns what a session sees, with its rights reviewed every few
+// seconds. While the API server is away, they are what they were.
+func (m *Manager) viewOf(ctx context.Context, s *session) (*view, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rights == nil || time.Since(s.reviewed) > reviewFor {
+		snap := m.store.now()
+		r, err := reviewRights(ctx, s.core, slices.Sorted(maps.Keys(snap.state.Namespaces)), slices.Sorted(maps.Keys(snap.state.Tiers)))
+		_, away := m.store.asOf()
+		switch {
+		case err == nil:
+			s.rights, s.reviewed = r, time.Now()
+		case s.rights == nil || away == "":
+			return nil, err
+		}
+	}
+	return m.views.of(m.store, s.rights), nil
+}
