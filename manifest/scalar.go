@@ -42,7 +42,10 @@ func (w *walker) scalar(n *yaml.Node, t reflect.Type, path string) (any, bool) {
 		want = "a whole number"
 	}
 	hint := ""
-	if n.Kind == yaml.ScalarNode && quoted(n) {
+	switch number, isNumber := value.(float64); {
+	case isNumber && (math.IsNaN(number) || math.IsInf(number, 0)):
+		want, hint = "a finite number", "write a number, or leave the field out"
+	case n.Kind == yaml.ScalarNode && quoted(n):
 		hint = "write it without quotes"
 	}
 	w.wrong(path, n, want, hint)

@@ -17,6 +17,8 @@ import (
 // Test is one PolicyTest, ready to run.
 type Test struct {
 	Name string
+	// Covers are as in Spec.
+	Covers []string
 	// File, Line say where it stands.
 	File string
 	Line int
@@ -123,7 +125,7 @@ func load(d *manifest.Document) (*Test, []model.Problem, error) {
 	}
 	var spec PolicyTest
 	r.problems = d.Decode(&spec)
-	t := &Test{Name: spec.Name, File: d.File}
+	t := &Test{Name: spec.Name, File: d.File, Covers: spec.Spec.Covers}
 	t.Line, _ = d.Position("kind")
 	if spec.Name == "" {
 		r.add("name-missing", "metadata.name", "the test has no name", "write metadata.name")

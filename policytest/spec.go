@@ -12,6 +12,9 @@ type PolicyTest struct {
 
 // Spec is what a PolicyTest says.
 type Spec struct {
+	// Covers are the lines of the documented semantics (docs/semantics.md) that
+	// the test is a case of. Only our own corpus is held to them.
+	Covers []string `json:"covers"`
 	// Resources are files and directories, relative to the file of the test.
 	Resources []string `json:"resources"`
 	// Objects are further objects, in place. One that Resources have too takes

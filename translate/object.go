@@ -132,5 +132,7 @@ func orNil(e *model.Endpoint) model.Object {
 
 func report(kind string, o metav1.Object, f func(*reporter) model.Object) (model.Object, []model.Problem) {
 	r := &reporter{object: kind + "/" + o.GetNamespace() + "/" + o.GetName()}
-	return f(r), r.problems
+	out := f(r)
+	checkName(o, r)
+	return out, r.problems
 }
