@@ -59,6 +59,7 @@ func TestAdmission(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"wrong objects are refused by every way in", w.wrongObjects},
+		{"the table of refusals", w.refusalTable},
 		{"what is not supported is warned of", w.warnings},
 		{"validate and admission refuse the same", w.sameAsValidate},
 		{"policies carry the label of their tier", w.labels},
