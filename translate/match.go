@@ -123,7 +123,7 @@ func (r *ruleReader) http(in *v3.Rule, out *model.Rule) {
 		at := fmt.Sprintf(".http.paths[%d]", i)
 		switch {
 		case (p.Exact == "") == (p.Prefix == ""):
-			r.fail(problemf("http-invalid", at, "exactly one of exact and prefix is needed"))
+			r.fail(problemf("http-invalid", at, "HTTP path must have exactly one of exact and prefix"))
 		case !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#"):
 			r.fail(problemf("http-invalid", at, "%q must start with / and have no ? or #", path))
 		}

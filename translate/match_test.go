@@ -64,8 +64,8 @@ func TestHTTP(t *testing.T) {
 		{"over UDP", ingress("{action: Allow, protocol: UDP, http: {methods: [GET]}}"), "spec.ingress[0].protocol", "rules with HTTP match must have protocol TCP or unset"},
 		{"over TCP by number", ingress("{action: Allow, protocol: 6, http: {methods: [GET]}}"), "", ""},
 		{"a method twice", ingress(allowHTTP + "{methods: [GET, PUT, GET]}}"), "spec.ingress[0].http.methods[2]", `method "GET" is there twice`},
-		{"a path of both kinds", ingress(allowHTTP + "{paths: [{exact: /a, prefix: /b}]}}"), "spec.ingress[0].http.paths[0]", "exactly one of exact and prefix is needed"},
-		{"a path of none", ingress(allowHTTP + "{paths: [{exact: /a}, {}]}}"), "spec.ingress[0].http.paths[1]", "exactly one of exact and prefix is needed"},
+		{"a path of both kinds", ingress(allowHTTP + "{paths: [{exact: /a, prefix: /b}]}}"), "spec.ingress[0].http.paths[0]", "HTTP path must have exactly one of exact and prefix"},
+		{"a path of none", ingress(allowHTTP + "{paths: [{exact: /a}, {}]}}"), "spec.ingress[0].http.paths[1]", "HTTP path must have exactly one of exact and prefix"},
 		{"a path without its slash", ingress(allowHTTP + "{paths: [{prefix: a}]}}"), "spec.ingress[0].http.paths[0]", `"a" must start with / and have no ? or #`},
 		{"a path with a query", ingress(allowHTTP + "{paths: [{exact: '/a?b'}]}}"), "spec.ingress[0].http.paths[0]", `"/a?b" must start with / and have no ? or #`},
 	} {

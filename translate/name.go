@@ -29,7 +29,10 @@ func checkName(o metav1.Object, r *reporter) {
 	ok, want := true, ""
 	switch o.(type) {
 	case *v3.Tier:
-		ok, want = tierName.MatchString(name) && len(name) <= 63, "name must consist of lower case alphanumeric characters or '-', at most 63 of them"
+		ok, want = tierName.MatchString(name), "name must consist of lower case alphanumeric characters or '-'"
+		if len(name) > validation.DNS1123LabelMaxLength {
+			ok, want = false, "name is too long: a tier's name has at most 63 characters"
+		}
 	case *v3.NetworkPolicy, *v3.StagedNetworkPolicy:
 		ok, want = policyName.MatchString(name), "name must be a DNS label, or two of them joined by a dot, or begin with 'knp.default.' or 'ossg.default.'"
 	case *v3.GlobalNetworkPolicy, *v3.StagedGlobalNetworkPolicy:

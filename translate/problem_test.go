@@ -66,7 +66,7 @@ func problemRows() []problemRow {
 		{"a CNP with another action", cnp("ingress: [{action: Allow, from: [{namespaces: {}}]}]"), "action-invalid", in + ".action", `"Allow" is not an action of a ClusterNetworkPolicy`, "write Accept, Deny or Pass; until then the rule denies everything at its place", kept},
 		{"a policy's name in upper case", manifest("GlobalNetworkPolicy", "", "Web", "{}"), "name-invalid", "metadata.name", "name must be a DNS label, or two of them joined by a dot", "write web", kept},
 		{"a set's name", manifest("GlobalNetworkSet", "", "a_b", "{}"), "name-invalid", "metadata.name", "name must consist of lower case alphanumeric characters, '-' or '.'", "choose another name, of at most 63 letters, digits and dashes", kept},
-		{"a tier's name with a dot", manifest("Tier", "", "a.b", "{order: 1}"), "name-invalid", "metadata.name", "name must consist of lower case alphanumeric characters or '-', at most 63 of them", "choose another name, of at most 63 letters, digits and dashes", kept},
+		{"a tier's name with a dot", manifest("Tier", "", "a.b", "{order: 1}"), "name-invalid", "metadata.name", "name must consist of lower case alphanumeric characters or '-'", "choose another name, of at most 63 letters, digits and dashes", kept},
 		{"an action that is none", ingress("{action: Reject}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
 		{"no action", ingress("{}"), "action-invalid", in + ".action", `"" is not an action`, "write Allow, Deny, Pass or Log", denied},
 		{"an IP version that is none", ingress("{action: Allow, ipVersion: 5}"), "ip-version-invalid", in + ".ipVersion", "5 is not an IP version", "write 4 or 6", denied},

@@ -42,9 +42,6 @@ func (w *world) refusalTable(t *testing.T) {
 		_, err = in(w.admin, u).Patch(w.ctx, u.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{
 			FieldManager: "test", Force: &force, DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
 		})
-		if err == nil || !contains(err.Error(), want) {
-			t.Logf("row %d", i)
-		}
 		says(t, err, want)
 	}
 	t.Logf("%d rows were refused twice", sent)
