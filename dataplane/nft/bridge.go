@@ -31,6 +31,8 @@ type bridge struct {
 	// hosts leads to the bridge, and landing on from it.
 	hosts, landing []table.HostChange
 	nets           []table.Net
+	// classes is how many there are on the bridge.
+	classes table.ClassID
 
 	// What was read from the tables before the delta: the sets that endpoints
 	// leave, the class of each of the delta's hosts, the ranges that change, and
@@ -103,6 +105,7 @@ func (b *bridge) span(to *table.Tables, d *table.Delta, next table.ClassID) {
 	for _, p := range b.pieces {
 		b.nets = append(b.nets, table.Net{From: p.from, To: p.to, Class: class(p.pair)})
 	}
+	b.classes = table.ClassID(len(ids))
 	slices.SortFunc(b.entries, func(x, y table.Entry) int {
 		return cmp.Or(cmp.Compare(x.Set, y.Set), cmp.Compare(x.Class, y.Class))
 	})

@@ -16,27 +16,30 @@ import (
 func (d *Dataplane) change(ctx context.Context, s *socket, ch dataplane.Change) error {
 	now := d.now
 	d.now = nil
-	c, err := newChanges(now, ch)
+	c, err := newChanges(now, ch, firstBridge+d.bridges)
 	if err != nil {
 		return err
+	}
+	if c.bridge != nil {
+		d.bridges = (d.bridges + c.bridge.classes) % (1 << 30)
 	}
 	var add, drop batch
 	c.add(&add)
 	if err := s.commit(ctx, &add, cut); err != nil {
 		return err
 	}
-	if err := c.flip(ctx, s); err != nil {
+	landing, err := c.flip(ctx, s)
+	if err != nil {
 		return err
 	}
 	c.drop(&drop)
 	now.forget(c.delta)
-	if !drop.empty() {
-		grace()
-		if err := s.commit(ctx, &drop, cut); err != nil {
-			return err
-		}
-	}
 	d.now = now
+	after := work{do: &drop, blocks: len(c.was.forks) > 0 || !maps.Equal(c.needed, now.needs), leaves: c.was != now.dispatch}
+	if landing != nil {
+		after.do, after.then, after.blocks = landing, &drop, true
+	}
+	d.soon(after)
 	return nil
 }
 
@@ -58,7 +61,7 @@ type changes struct {
 }
 
 // newChanges takes the state on to what a change leads to.
-func newChanges(now *state, ch dataplane.Change) (*changes, error) {
+func newChanges(now *state, ch dataplane.Change, bridges table.ClassID) (*changes, error) {
 	c := &changes{now: now, delta: ch.Delta, was: now.dispatch, needed: now.needs, had: map[netip.Addr]bool{}}
 	if c.delta == nil {
 		c.delta = &table.Delta{}
@@ -74,7 +77,7 @@ func newChanges(now *state, ch dataplane.Change) (*changes, error) {
 	c.bridge = newBridge(now.tables, c.delta)
 	now.advance(c.delta)
 	if c.bridge != nil {
-		c.bridge.span(now.tables, c.delta, firstBridge)
+		c.bridge.span(now.tables, c.delta, bridges)
 	}
 	for id, list := range ch.Interfaces {
 		if now.interfaces[id] = list; len(list) == 0 {
@@ -144,8 +147,9 @@ func (c *changes) addRowsOf(b *batch, list []table.Entry) {
 }
 
 // flip changes what live keys point at: in one transaction, or in three where
-// a bridge is needed.
-func (c *changes) flip(ctx context.Context, s *socket) error {
+// a bridge is needed. It returns the third, which must wait until all packets
+// that began before are gone.
+func (c *changes) flip(ctx context.Context, s *socket) (landing *batch, err error) {
 	var to, keys, from batch
 	had := func(a netip.Addr) bool { return c.had[a] }
 	if c.bridge == nil {
@@ -154,7 +158,7 @@ func (c *changes) flip(ctx context.Context, s *socket) error {
 			c.flipNets(&keys, c.delta.OldNets, c.delta.NewNets)
 			c.flipKeys(&keys)
 		})
-		return s.commit(ctx, &keys, uncut)
+		return nil, s.commit(ctx, &keys, uncut)
 	}
 	c.flipHosts(&to, c.bridge.hosts, had)
 	to.glue(func() { c.flipNets(&to, c.delta.OldNets, c.bridge.nets) })
@@ -162,13 +166,12 @@ func (c *changes) flip(ctx context.Context, s *socket) error {
 	c.flipHosts(&from, c.bridge.landing, func(netip.Addr) bool { return true })
 	from.glue(func() { c.flipNets(&from, c.bridge.nets, c.delta.NewNets) })
 	if err := s.commit(ctx, &to, uncut); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.commit(ctx, &keys, uncut); err != nil {
-		return err
+		return nil, err
 	}
-	grace()
-	return s.commit(ctx, &from, uncut)
+	return &from, nil
 }
 
 // flipHosts points single addresses at classes. A replaced element is deleted

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tierwall/tierwall/dataplane"
+	"github.com/tierwall/tierwall/table"
 )
 
 // Options says where and how a dataplane works. The zero value is ready to
@@ -30,6 +32,11 @@ type Options struct {
 // Dataplane enforces programs by nftables. It is not safe for concurrent use.
 type Dataplane struct {
 	options Options
+	later
+	// failed is why the work that came later failed, nil if it did not.
+	failed error
+	// bridges counts the classes that bridges had, so that none is used again soon.
+	bridges table.ClassID
 	// now is what the kernel holds, nil as long as that is not known.
 	now *state
 	// socket is the one that changes the table, nil if there is none yet. Its
@@ -58,7 +65,9 @@ func New(options Options) *Dataplane {
 	if options.LogBurst == 0 {
 		options.LogBurst = 200
 	}
-	return &Dataplane{options: options}
+	d := &Dataplane{options: options}
+	d.changed = sync.NewCond(&d.later)
+	return d
 }
 
 // Apply makes p what is enforced, as dataplane.Dataplane says. The first Apply,
@@ -66,16 +75,22 @@ func New(options Options) *Dataplane {
 // others change what differs. A table that somebody deleted is loaded again at
 // once, if anything differs.
 func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
+	d.Lock()
+	defer d.Unlock()
 	s, err := d.open()
 	if err != nil {
 		return explain(err)
 	}
+	_ = d.settled() // whatever failed, this puts it right
 	if d.drifted.Swap(false) {
 		d.now = nil
 	}
 	if d.now != nil && sameRules(d.now.settings, p.Settings) {
 		err := d.change(ctx, s, d.now.changeTo(p))
-		if err == nil || !errors.Is(err, unix.ENOENT) {
+		if err == nil {
+			return d.settled()
+		}
+		if !errors.Is(err, unix.ENOENT) {
 			return explain(err)
 		}
 	}
@@ -84,7 +99,19 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 }
 
 // Change makes what c leads to what is enforced, as dataplane.Dataplane says.
+//
+// It returns when every new packet meets the new decision. What nothing points
+// at any more is taken out of the kernel after that; should this fail, the next
+// Change says so, and Watch reports it.
 func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
+	d.Lock()
+	defer d.Unlock()
+	d.free(c.Delta)
+	if d.failed != nil {
+		err := d.failed
+		d.failed = nil
+		return fmt.Errorf("%w: %w", dataplane.ErrOutOfStep, err)
+	}
 	if d.now == nil {
 		return dataplane.ErrOutOfStep
 	}
@@ -115,9 +142,12 @@ func sameRules(a, b dataplane.Settings) bool {
 
 // reload builds what a change leads to in a new epoch.
 func (d *Dataplane) reload(ctx context.Context, s *socket, c dataplane.Change) error {
+	_ = d.settled()
 	now := d.now
-	d.now = nil
-	if _, err := newChanges(now, c); err != nil {
+	if d.now = nil; now == nil {
+		return dataplane.ErrOutOfStep
+	}
+	if _, err := newChanges(now, c, firstBridge); err != nil {
 		return err
 	}
 	if c.Delta != nil {
@@ -137,6 +167,9 @@ func (d *Dataplane) builder(epoch int) builder {
 
 // Remove deletes the table. Connections and other tables are left alone.
 func (d *Dataplane) Remove(ctx context.Context) error {
+	d.Lock()
+	defer d.Unlock()
+	_ = d.settled()
 	d.now = nil
 	s, err := d.open()
 	if err != nil {

@@ -30,7 +30,8 @@
 // nothing points at, flips single elements of live maps, and then deletes what
 // nothing points at any more. What a name in the table stands for never
 // changes while a packet can reach it. Between flip and deletion it waits until
-// every packet that began before the flip has left the kernel's hooks.
+// every packet that began before the flip has left the kernel's hooks: Apply
+// itself, Change after it returned (see later).
 //
 // One packet makes two look-ups that a change may come between: its set, then
 // the peer's class. Where a policy's edit changes both, the addresses concerned

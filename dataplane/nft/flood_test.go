@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -155,6 +156,26 @@ func (f *flood) shower(part int) {
 func TestSwapsUnderFlood(t *testing.T) {
 	f := newFlood(t)
 	d := f.dataplane()
+	f.swaps(t, func() { f.apply(d, f.Program) })
+}
+
+// TestChangesUnderFlood is the same by deltas, each of which begins before what
+// the one before it left is taken away.
+func TestChangesUnderFlood(t *testing.T) {
+	f := newFlood(t)
+	d := f.dataplane()
+	var last *table.Tables
+	f.swaps(t, func() {
+		if last == nil {
+			f.apply(d, f.Program)
+		} else {
+			f.must(d.Change(t.Context(), dataplane.Change{Delta: table.Diff(last, f.Tables)}))
+		}
+		last = f.Tables.Clone()
+	})
+}
+
+func (f *flood) swaps(t *testing.T, apply func()) {
 	var classes [2]table.ClassID
 	step := func(n int) {
 		f.fresh()
@@ -165,7 +186,7 @@ func TestSwapsUnderFlood(t *testing.T) {
 		}
 		f.place(n, classes)
 		f.policy(n%2 == 0, classes)
-		f.apply(d, f.Program)
+		apply()
 	}
 	step(0)
 	start, swaps := time.Now(), 0

@@ -147,6 +147,9 @@ func TestChange(t *testing.T) {
 		w.must(d.Change(ctx, c))
 		last = next
 	}
+	d.Lock()
+	w.must(d.settled())
+	d.Unlock()
 	got := w.nft("list", "table", "inet", "tierwall")
 	w.must(d.Remove(ctx))
 	if err := d.Change(ctx, dataplane.Change{}); !errors.Is(err, dataplane.ErrOutOfStep) {

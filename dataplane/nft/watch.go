@@ -28,6 +28,9 @@ func (d *Dataplane) Watch(ctx context.Context, report func(dataplane.Drift)) err
 		_ = conn.Close()
 		return explain(err)
 	}
+	d.Lock()
+	d.report = report
+	d.Unlock()
 	ended := make(chan struct{})
 	go func() {
 		select {
