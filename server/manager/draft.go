@@ -132,6 +132,9 @@ func (m *Manager) draftPolicy(v *view, d drafted, out *Draft, limit int) {
 	if tier != nil {
 		out.Place = text(placeInWords(v.state, p))
 	}
+	if d.staged == nil {
+		out.Warnings = append(out.Warnings, findings(v.state, d)...)
+	}
 }
 
 func (m *Manager) tierProblem(d drafted, tier string) FieldProblem {
@@ -218,4 +221,17 @@ func joined(sentences []string) string {
 		out += s
 	}
 	return out
+}
+
+// findings are what is right and probably not meant, in the state as if the
+// draft were in it.
+func findings(s *model.State, d drafted) []Warning {
+	with := copyState(s)
+	with.Apply(model.Put(d.policy))
+	var all []Warning
+	for _, p := range analysis.Findings(with, d.policy.ID) {
+		line, column := d.object.Document.Within(p.Path, p.Offset)
+		all = append(all, Warning{Code: p.Code, Path: text(p.Path), Line: number(line), Column: number(column), Message: p.Message, Hint: text(p.Hint)})
+	}
+	return all
 }
