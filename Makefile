@@ -10,10 +10,11 @@ UI         := ui/dist/index.html
 UI_SOURCES := $(shell find ui -name node_modules -prune -o -path ui/dist -prune -o -path ui/e2e -prune -o -type f -not -name '*.test.ts*' -print) server/manager/openapi.yaml
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS    := -s -w -X github.com/tierwall/tierwall/cli.Version=$(VERSION)
+CHART_VERSION := $(shell sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/tierwall/Chart.yaml)
 LINTER     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-ui e2e lint generate verify bench FORCE
+.PHONY: help setup build demo test test-ui e2e e2e-smoke image cluster cluster-down lint generate verify bench FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,7 @@ demo: setup build ## the tutorial's cluster as a lab on this machine; Ctrl-C tak
 test: setup build ## every test: units, laws, oracle = tables = kernel, the tutorial on real packets
 	$(GO) test ./...
 	cd standalone && $(GO) test -timeout 20m ./...
+	cd tools/helm && $(GO) test .
 	$(PRODUCT) test test/conformance
 	$(STANDALONE) test test/conformance/[0-9]*.yaml
 	@$(MAKE) --no-print-directory test-ui
@@ -58,8 +60,24 @@ test-ui: build ## the Manager's tests: units, and the pages in a headless Chromi
 	@test/setup.sh browser
 	cd ui && npm run --silent lint && npm test && npm run --silent e2e
 
-e2e: ## tests on a real cluster (not written yet)
-	@echo "the tests on a real cluster are not written yet" >&2; exit 1
+image: $(PRODUCT) ## bin/tierwall.tar, an image for ctr, docker or podman to load
+	@cd tools && $(GO) run ./image -o ../bin/tierwall.tar -name docker.io/tierwall/tierwall:$(CHART_VERSION) \
+		-from ../$(PRODUCT):/tierwall -entrypoint /tierwall -user 65532
+
+cluster: image ## a real cluster of two nodes on this machine, without Tierwall (docs/install.md)
+	@test/cluster/setup.sh
+	@test/cluster/build.sh pods kubelet helm
+	@test/cluster/images.sh
+	@test/cluster/up.sh
+
+cluster-down: ## take that cluster down
+	@test/cluster/down.sh
+
+e2e: image ## tests on a real cluster and the upstream suites (15 minutes to build, once, and 15 to run)
+	@test/cluster/e2e.sh
+
+e2e-smoke: image ## our own scenarios on a real cluster
+	@test/cluster/e2e.sh smoke
 
 bench: ## the benchmarks, as a table and as bench.json; ONLY=REGEX for some
 	@$(GO) run ./test/bench -only '$(ONLY)' -o bench.json
@@ -77,6 +95,6 @@ generate: ## deep copies and CRDs from the Go types, the API of the Manager from
 
 verify: generate ## fail if what is generated is not current, or a go.mod is not tidy
 	$(GO) mod tidy -diff
-	git diff --exit-code -- api server/manager ui/src/api
+	git diff --exit-code -- api server/manager ui/src/api charts deploy/manifests
 
 FORCE:

@@ -16,6 +16,11 @@ var files embed.FS
 // is the service account "server" of namespace "tierwall" as well.
 const ServerUser = "tierwall:server"
 
+// AgentGroup is the group that the role of agents is bound to, and the name of
+// that role; in a cluster it is the service account "agent" of
+// namespace "tierwall" as well.
+const AgentGroup = "tierwall:agents"
+
 // The roles that Server, Viewer and NamespaceDeveloper return.
 const (
 	// ServerRole is what `tierwall server` needs.
@@ -42,8 +47,14 @@ func TierEditorRole(tier string) string { return "tierwall:tier-editor:" + tier 
 // functions.
 func Admission() ([]*unstructured.Unstructured, error) { return load("", "tier-access.yaml") }
 
+// Tiers returns the tiers that every cluster has.
+func Tiers() ([]*unstructured.Unstructured, error) { return load("", "tiers.yaml") }
+
 // Server returns the role of `tierwall server` and its binding.
 func Server() ([]*unstructured.Unstructured, error) { return load("", "roles/server.yaml") }
+
+// Agent returns the role of `tierwall agent` and its binding.
+func Agent() ([]*unstructured.Unstructured, error) { return load("", "roles/agent.yaml") }
 
 // Viewer returns the role of those who read.
 func Viewer() ([]*unstructured.Unstructured, error) { return load("", "roles/viewer.yaml") }

@@ -1,11 +1,16 @@
 package deploy
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	v3 "github.com/tierwall/tierwall/api/v3"
 )
 
 func names(t *testing.T, all []*unstructured.Unstructured, err error) string {
@@ -30,6 +35,10 @@ func TestObjects(t *testing.T) {
 	}
 	server, err := Server()
 	if got := names(t, server, err); got != "ClusterRole "+ServerRole+", ClusterRoleBinding "+ServerRole+", Namespace tierwall, Role "+ServerRole+", RoleBinding "+ServerRole {
+		t.Error(got)
+	}
+	agent, err := Agent()
+	if got := names(t, agent, err); got != "ClusterRole "+AgentGroup+", ClusterRoleBinding "+AgentGroup {
 		t.Error(got)
 	}
 	developer, err := NamespaceDeveloper()
@@ -72,5 +81,30 @@ func TestTier(t *testing.T) {
 				t.Errorf("%s, %v: names %q, want %q", u.GetName(), resources, got, want)
 			}
 		}
+	}
+}
+
+// TestTiers: what is applied by hand or by a chart is what programs apply.
+func TestTiers(t *testing.T) {
+	got, err := Tiers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []*unstructured.Unstructured
+	for _, tier := range v3.BuiltinTiers() {
+		text, err := json.Marshal(map[string]any{
+			"apiVersion": tier.APIVersion, "kind": tier.Kind, "metadata": map[string]any{"name": tier.Name}, "spec": tier.Spec,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(text, &u.Object); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, u)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -38,7 +38,11 @@ func (p *ControlPlane) serve(ctx context.Context, etcd []string) <-chan error {
 	const issuer = "https://kubernetes.default.svc.cluster.local"
 	cmd := app.NewAPIServerCommand()
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
-	cmd.SetArgs([]string{
+	authorization := "RBAC"
+	if p.options.Kubelets {
+		authorization = "Node,RBAC"
+	}
+	args := []string{
 		"--etcd-servers=" + strings.Join(etcd, ","),
 		"--bind-address=" + p.options.Address,
 		"--advertise-address=" + p.options.Address,
@@ -51,11 +55,23 @@ func (p *ControlPlane) serve(ctx context.Context, etcd []string) <-chan error {
 		"--service-account-issuer=" + issuer,
 		"--service-account-key-file=" + pki("sa.key"),
 		"--service-account-signing-key-file=" + pki("sa.key"),
-		"--authorization-mode=RBAC",
+		"--authorization-mode=" + authorization,
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--allow-privileged=true",
 		"--profiling=false",
-	})
+	}
+	if p.options.Kubelets {
+		args = append(args, // of a flag that comes twice the last one holds
+			"--endpoint-reconciler-type=lease",
+			"--enable-admission-plugins=NodeRestriction",
+			"--kubelet-certificate-authority="+pki("ca.crt"),
+			"--kubelet-client-certificate="+pki(kubeletClient+".crt"),
+			"--kubelet-client-key="+pki(kubeletClient+".key"),
+			"--kubelet-preferred-address-types=InternalIP",
+			"--enable-aggregator-routing=true", // its own network has no kube-proxy
+		)
+	}
+	cmd.SetArgs(args)
 	p.done = make(chan struct{})
 	go func() {
 		defer close(p.done)

@@ -40,6 +40,10 @@ type Options struct {
 	Users []string
 	// Sync makes etcd wait for the disk at every write. A lab goes without.
 	Sync bool
+	// Kubelets says that it is for nodes with kubelets, and that a
+	// kube-controller-manager runs: the controllers are left out, the API server
+	// calls kubelets, and pods reach it by its service's address.
+	Kubelets bool
 }
 
 // ErrInUse is returned (wrapped) when another process has the data directory
@@ -119,6 +123,9 @@ func (p *ControlPlane) start(ctx context.Context) error {
 	if err := p.waitReady(ctx, failed); err != nil {
 		return err
 	}
+	if p.options.Kubelets {
+		return nil
+	}
 	return p.controllers(ctx)
 }
 
@@ -170,6 +177,11 @@ func (p *ControlPlane) certificates() error {
 	if err := a.serviceAccountKey(); err != nil {
 		return err
 	}
+	if p.options.Kubelets {
+		if err := a.clientFiles(kubeletClient, "tierwall:api-server", []string{"system:masters"}); err != nil {
+			return err
+		}
+	}
 	p.Kubeconfig = p.path("admin.kubeconfig")
 	if err := p.IssueKubeconfig(p.Kubeconfig, Administrator, []string{administrators}, p.URL); err != nil {
 		return err
@@ -199,6 +211,12 @@ func (p *ControlPlane) IssueKubeconfig(path, user string, groups []string, serve
 		return err
 	}
 	return writeFile(path, b)
+}
+
+// IssueServing makes sure that the folder pki of the data directory has a
+// certificate of that name, NAME.crt and NAME.key, to serve at the addresses.
+func (p *ControlPlane) IssueServing(name string, names []string, addresses []net.IP) error {
+	return p.authority.serving(name, names, addresses)
 }
 
 // maxSocketPath is the longest name that the kernel takes for a unix socket.

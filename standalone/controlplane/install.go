@@ -33,9 +33,6 @@ func (p *ControlPlane) Install(ctx context.Context) error {
 	if err := installCRDs(ctx, p.Config); err != nil {
 		return err
 	}
-	if err := installRBAC(ctx, p.Config); err != nil {
-		return err
-	}
 	// before the tiers: data of a former run names a webhook that is gone
 	if err := p.startServer(ctx); err != nil {
 		return fmt.Errorf("server: %w", err)

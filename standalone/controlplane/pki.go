@@ -98,6 +98,22 @@ func (a *authority) client(user string, groups []string) (cert, key []byte, err 
 	return encodeCert(raw), key, err
 }
 
+// kubeletClient is the name of the certificate with which the API server calls
+// kubelets.
+const kubeletClient = "kubelet-client"
+
+// clientFiles issues a client certificate into the authority's folder.
+func (a *authority) clientFiles(name, user string, groups []string) error {
+	cert, key, err := a.client(user, groups)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(a.dir, name+".key"), key); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(a.dir, name+".crt"), cert)
+}
+
 func (a *authority) issue(template *x509.Certificate) ([]byte, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

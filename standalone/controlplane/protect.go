@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,8 @@ func Apply(ctx context.Context, config *rest.Config, objects []*unstructured.Uns
 	return nil
 }
 
-// installAdmission applies the admission policies and the server's role.
+// installAdmission applies the admission policies and the roles of server and
+// agents.
 func installAdmission(ctx context.Context, config *rest.Config) error {
 	policies, err := deploy.Admission()
 	if err != nil {
@@ -60,7 +62,11 @@ func installAdmission(ctx context.Context, config *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	return Apply(ctx, config, append(policies, roles...))
+	agents, err := deploy.Agent()
+	if err != nil {
+		return err
+	}
+	return Apply(ctx, config, slices.Concat(policies, roles, agents))
 }
 
 // startServer starts Tierwall's server in this process, with rights of its own.

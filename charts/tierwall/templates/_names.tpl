@@ -1,0 +1,40 @@
+{{- /* The labels by which a part's pods are chosen: they never change. */ -}}
+{{- define "tierwall.select" -}}
+app.kubernetes.io/name: tierwall
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end }}
+
+{{- define "tierwall.labels" -}}
+{{ include "tierwall.select" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "tierwall.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- /* The role in a file of deploy/roles, without the binding behind it. */ -}}
+{{- define "tierwall.role" -}}
+{{ index (splitList "\n---\n" (.root.Files.Get (printf "files/%s.yaml" .file))) 0 }}
+{{- end }}
+
+{{- /* Binds the role of a part to its service account. */ -}}
+{{- define "tierwall.binding" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .role }}
+  labels:
+    {{- include "tierwall.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ .role }}
+subjects:
+- kind: ServiceAccount
+  namespace: {{ .root.Release.Namespace }}
+  name: tierwall-{{ .part }}
+{{- end }}

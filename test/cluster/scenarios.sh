@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# scenarios.sh [GO TEST FLAGS]: our own scenarios against the cluster that is up.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+(cd "$here" && CGO_ENABLED=0 go test -c -o "$bin/scenarios.test" ./scenarios)
+export TIERWALL_E2E_KUBECONFIG=$state/control/admin.kubeconfig TIERWALL=$(readlink -f "$here/../../bin/tierwall") KUBECTL=$bin/kubectl
+exec ip netns exec $control "$bin/scenarios.test" -test.v -test.timeout 15m "$@"

@@ -1,0 +1,151 @@
+package helm
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const charts = "../../charts"
+
+// program is helm, built once by the go command.
+func program(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "tool", "-n", "helm").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func run(t *testing.T, helm string, args ...string) (string, error) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	c := exec.Command(helm, args...)
+	c.Stdout, c.Stderr = &out, &errOut
+	c.Env = append(os.Environ(), "HELM_CACHE_HOME="+t.TempDir(), "HELM_CONFIG_HOME="+t.TempDir(), "HELM_DATA_HOME="+t.TempDir())
+	if err := c.Run(); err != nil {
+		return "", fmt.Errorf("%w: %s%s", err, out.String(), errOut.String())
+	}
+	return out.String(), nil
+}
+
+func TestLint(t *testing.T) {
+	helm := program(t)
+	for _, chart := range []string{"tierwall", "tierwall-crds"} {
+		if _, err := run(t, helm, "lint", "--strict", filepath.Join(charts, chart)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestRender compares what charts render to with golden files. With the values
+// as they are, deploy/manifests is the golden file.
+func TestRender(t *testing.T) {
+	helm := program(t)
+	for _, c := range []struct {
+		name string
+		set  []string
+	}{
+		{"several-servers", []string{"server.replicas=2", "server.certificateSecret=webhook"}},
+		{"everything-else", []string{
+			"image.repository=registry.example/tierwall", "image.tag=v1", "imagePullSecrets[0].name=pull", "kubernetes.host=api.example",
+			"agent.verbose=true", "agent.maxUnavailable=1", "agent.podAnnotations.a=b", "server.verbose=true", "roles.create=false",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := []string{"template", "tierwall", filepath.Join(charts, "tierwall"), "--namespace", "elsewhere"}
+			for _, s := range c.set {
+				args = append(args, "--set", s)
+			}
+			got, err := run(t, helm, args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", c.name+".yaml"), got)
+		})
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got == string(want) {
+		return
+	}
+	is, was := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range is {
+		if i >= len(was) || is[i] != was[i] {
+			t.Fatalf("%s is not what the chart renders to (-update writes it anew): line %d is %q", path, i+1, is[i])
+		}
+	}
+	t.Fatalf("%s has %d lines, the chart renders to %d (-update writes it anew)", path, len(was), len(is))
+}
+
+// TestRights: the agent has one capability, the server none and is not root,
+// and neither can write to its file system.
+func TestRights(t *testing.T) {
+	out, err := run(t, program(t), "template", "tierwall", filepath.Join(charts, "tierwall"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, times := range map[string]int{
+		"readOnlyRootFilesystem: true":    2,
+		"allowPrivilegeEscalation: false": 2,
+		"privileged: false":               2,
+		"drop: [ALL]":                     2,
+		"add: [NET_ADMIN]":                1,
+		"runAsNonRoot: true":              1,
+		"hostNetwork: true":               1,
+		"hostPath":                        0,
+	} {
+		if got := strings.Count(out, text); got != times {
+			t.Errorf("%q stands there %d times, not %d", text, got, times)
+		}
+	}
+}
+
+// TestRefused: values that would not work are refused, with their place.
+func TestRefused(t *testing.T) {
+	helm := program(t)
+	for _, c := range []struct{ chart, set, want string }{
+		{"tierwall", "server.replicas=2", "/server/certificateSecret"},
+		{"tierwall", "server.replicas=0", "/server/replicas"},
+		{"tierwall", "agent.maxUnavailable=0", "/agent/maxUnavailable"},
+		{"tierwall", "agent.maxUnavailable=some", "/agent/maxUnavailable"},
+		{"tierwall", "agent.health.port=70000", "/agent/health/port"},
+		{"tierwall", "agent.logGroup=65536", "/agent/logGroup"},
+		{"tierwall", "agent.resources.requests.memory=much", "/agent/resources/requests/memory"},
+		{"tierwall", "agent.privileged=true", "privileged"},
+		{"tierwall", "image.pullPolicy=Sometimes", "/image/pullPolicy"},
+		{"tierwall", "image.repository=", "/image/repository"},
+		{"tierwall", "replicas=2", "replicas"},
+		{"tierwall-crds", "keep=maybe", "/keep"},
+	} {
+		t.Run(c.set, func(t *testing.T) {
+			_, err := run(t, helm, "template", "x", filepath.Join(charts, c.chart), "--set", c.set)
+			if err == nil {
+				t.Fatal("it is taken")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v does not say %s", err, c.want)
+			}
+		})
+	}
+}
