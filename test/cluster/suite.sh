@@ -8,7 +8,7 @@ shift
 export KUBECONFIG=$state/control/admin.kubeconfig
 case $which in
   netpol)
-    skip=(--ginkgo.skip=SCTP)
+    skip=(--ginkgo.skip=SCTPConnectivity)
     modprobe -q sctp 2>/dev/null || [ -d /proc/net/sctp ] && skip=()
     exec ip netns exec $control "$bin/e2e.test" --kubeconfig="$KUBECONFIG" --provider=skeleton \
       --ginkgo.focus="${1:-Netpol}" "${skip[@]}" --ginkgo.no-color --ginkgo.timeout=30m
