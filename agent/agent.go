@@ -65,6 +65,8 @@ type agent struct {
 	began   time.Time
 	applied int
 	watcher *watcher
+	// drifts are changes that somebody else made to the kernel's tables.
+	drifts chan dataplane.Drift
 	// news is what the server is to hear once it is in the kernel.
 	news     news
 	reporter *reporter
@@ -113,6 +115,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 		go a.reporter.run(ctx)
 	}
+	a.watchDrift(ctx)
 	watch := &hostWatch{events: make(chan hostEvent, 256), log: o.Log, buffer: receiveBuffer}
 	go watch.run(ctx)
 	updates := make(chan update, 1024)
@@ -131,6 +134,7 @@ func newAgent(o Options) *agent {
 		began:    time.Now(),
 		watcher:  newWatcher(o.Log),
 		news:     newNews(),
+		drifts:   make(chan dataplane.Drift, 1),
 		metrics:  newMetrics(),
 		health:   newHealth(),
 	}
@@ -156,6 +160,8 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 			a.takeHost(append([]hostEvent{e}, drain(host)...))
 		case q := <-questions:
 			a.asking = append(a.asking, q)
+		case d := <-a.drifts:
+			a.drifted(d)
 		case <-retry.C:
 		case <-look.C:
 			a.look()
@@ -177,6 +183,36 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 		a.reporter.inStep(&a.news)
 		a.answer()
 	}
+}
+
+// watchDrift listens to changes of the kernel's tables by others, if the
+// dataplane can.
+func (a *agent) watchDrift(ctx context.Context) {
+	w, ok := a.Dataplane.(dataplane.Watcher)
+	if !ok {
+		return
+	}
+	err := w.Watch(ctx, func(d dataplane.Drift) {
+		select {
+		case a.drifts <- d:
+		default: // all is put right at once, however many there are
+		}
+	})
+	if err != nil {
+		a.Log.Error("changes of the kernel's tables by others are not noticed", "error", err)
+	}
+}
+
+// drifted has everything put in place anew.
+func (a *agent) drifted(d dataplane.Drift) {
+	a.whole = true
+	if d.Lost {
+		a.Log.Warn("it is not known whether somebody else changed the kernel's tables; they are made anew", "what", d.What)
+		return
+	}
+	a.metrics.drift.Inc()
+	a.reporter.drifted()
+	a.Log.Warn("somebody else changed the kernel's tables; they are put right", "what", d.What)
 }
 
 // drain takes what is there without waiting.

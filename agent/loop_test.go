@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/fake"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/verdict"
@@ -240,5 +241,28 @@ func TestQuiet(t *testing.T) {
 	r.sure()
 	if got := testutil.ToFloat64(r.agent.metrics.applies.WithLabelValues(outcomeOK)); got != n {
 		t.Errorf("a route that leads to no pod changed the kernel %v times", got-n)
+	}
+}
+
+// TestDrift: what somebody else changed is put right at once, without anything
+// else happening, and counted; what may have been is put right and not counted.
+func TestDrift(t *testing.T) {
+	r := newRig(t)
+	r.host <- routed("10.0.0.1")
+	must(t, r.pods.Replace([]any{podOn("p", "n1", "10.0.0.1", "1")}, ""))
+	r.sure()
+	for i, d := range []dataplane.Drift{{What: "chain deleted"}, {What: "too much", Lost: true}} {
+		must(t, r.plane.Remove(t.Context()))
+		r.agent.drifts <- d
+		for len(r.agent.drifts) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		r.sure()
+		if v := r.ingress("a", "10.0.0.1"); v != verdict.Allow || len(r.plane.Program().Interfaces) != 1 {
+			t.Errorf("%s: the pod's traffic: %s", d.What, v)
+		}
+		if n := testutil.ToFloat64(r.agent.metrics.drift); n != 1 {
+			t.Errorf("%s: %v are counted after %d", d.What, n, i+1)
+		}
 	}
 }

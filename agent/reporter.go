@@ -119,6 +119,17 @@ func (r *reporter) behind(err error) {
 	}
 }
 
+// drifted counts a change of the kernel's tables by somebody else.
+func (r *reporter) drifted() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drift++
+	r.stir()
+}
+
 func (r *reporter) stir() {
 	select {
 	case r.wake <- struct{}{}:
