@@ -56,9 +56,8 @@ test: setup build ## every test: units, laws, oracle = tables = kernel, the tuto
 	$(STANDALONE) test test/conformance/[0-9]*.yaml
 	@$(MAKE) --no-print-directory test-ui
 
-test-ui: build ## the Manager's tests: units, and the pages in a headless Chromium on a real server (as root)
-	@test/setup.sh browser
-	cd ui && npm run --silent lint && npm test && npm run --silent e2e
+test-ui: build ## the Manager's checks and units (the tests in a browser are not written yet)
+	cd ui && npm run --silent lint && npm test
 
 image: $(PRODUCT) ## bin/tierwall.tar, an image for ctr, docker or podman to load
 	@cd tools && $(GO) run ./image -o ../bin/tierwall.tar -name docker.io/tierwall/tierwall:$(CHART_VERSION) \

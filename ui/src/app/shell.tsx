@@ -27,7 +27,7 @@ export function Shell() {
         <Group h="100%" px="sm" justify="space-between" wrap="nowrap">
           <Group gap="xs" wrap="nowrap">
             <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Navigation" aria-expanded={opened} />
-            <Anchor component={Link} to="/" underline="never" c="inherit" fw={700} fz="lg">Tierwall</Anchor>
+            <Anchor component={Link} to="/" underline="never" c="inherit" fw={700} fz="lg" style={{ whiteSpace: 'nowrap' }}>Tierwall</Anchor>
             <Badge color={live === 'live' ? 'green' : 'yellow'} variant="outline" c="inherit" role="status" visibleFrom="xs">{words[live]}</Badge>
           </Group>
           <Who />
@@ -59,7 +59,7 @@ function Who() {
   };
   return (
     <Group gap="xs" wrap="nowrap">
-      <Text size="sm" truncate maw={160} title={data ? `${data.user} (${data.groups.join(', ')})` : ''}>{data?.user}</Text>
+      <Text size="sm" truncate maw={160} visibleFrom="xs" title={data ? `${data.user} (${data.groups.join(', ')})` : ''}>{data?.user}</Text>
       <ActionIcon variant="default" size="md" aria-label={scheme === 'dark' ? 'Light colours' : 'Dark colours'} onClick={() => setColorScheme(scheme === 'dark' ? 'light' : 'dark')}>{scheme === 'dark' ? '☀' : '☾'}</ActionIcon>
       <Button variant="default" size="xs" onClick={() => void logout()}>Log out</Button>
     </Group>

@@ -31,10 +31,10 @@ export const Card = memo(function Card({ card, step, onMove, onDelete }: CardPro
   };
   return (
     <Drop id={`before:${card.id}`} tier={card.tier} before={card.id}>
-      <article ref={ref} id={`card-${card.id}`} className="card" data-staged={card.staged} data-problem={card.problems.length > 0} tabIndex={0} aria-label={`${card.kind} ${card.namespace ? `${card.namespace}/` : ''}${card.name}`} onKeyDown={keys}>
+      <article ref={rights.move ? undefined : ref} id={`card-${card.id}`} className="card" data-staged={card.staged} data-problem={card.problems.length > 0} tabIndex={0} aria-label={`${card.kind} ${card.namespace ? `${card.namespace}/` : ''}${card.name}`} onKeyDown={keys}>
         <Group justify="space-between" wrap="nowrap" gap={4} align="flex-start">
           <Group gap={6} wrap="nowrap" align="flex-start" miw={0}>
-            {!rights.move && <span ref={handleRef} aria-label={`Drag ${card.name}`} style={{ cursor: 'grab', touchAction: 'none' }}>⠿</span>}
+            {!rights.move && <span ref={handleRef} aria-label={`Drag ${card.name}`} style={{ cursor: 'grab', touchAction: 'none', width: 24, height: 24, flex: 'none', textAlign: 'center' }}>⠿</span>}
             <Text fw={600} size="sm" miw={0}><Link to="/policies/$kind/$namespace/$name/edit" params={routeParams(card.id)} style={{ color: 'inherit' }}>{card.name}</Link></Text>
           </Group>
           <CardMenu card={card} rights={rights} onMove={onMove} onDelete={onDelete} />
@@ -78,7 +78,7 @@ function CardMenu({ card, rights, onMove, onDelete }: MenuProps) {
   const copy = (text: Promise<string>) => void text.then((value) => navigator.clipboard.writeText(value)).catch(notifyError);
   return (
     <Menu position="bottom-end" withinPortal>
-      <Menu.Target><ActionIcon variant="subtle" color="gray" c="inherit" size="sm" aria-label={`Actions for ${card.name}`}>⋮</ActionIcon></Menu.Target>
+      <Menu.Target><ActionIcon variant="subtle" color="gray" c="inherit" size={26} aria-label={`Actions for ${card.name}`}>⋮</ActionIcon></Menu.Target>
       <Menu.Dropdown>
         <Barred why={rights.move} onClick={() => onMove(card)}>Move…</Barred>
         <Menu.Item onClick={() => copy(readYaml(card.id))}>Copy as YAML</Menu.Item>
