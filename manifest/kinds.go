@@ -68,6 +68,7 @@ func Kinds() []Kind {
 		{APIVersion: v3Version, Kind: v3.KindHostEndpoint, Plural: "hostendpoints", new: make1[v3.HostEndpoint]()},
 		{APIVersion: v3Version, Kind: v3.KindProfile, Plural: "profiles", new: make1[v3.Profile]()},
 		{APIVersion: v3Version, Kind: v3.KindFelixConfiguration, Plural: "felixconfigurations", new: make1[v3.FelixConfiguration]()},
+		{APIVersion: v3Version, Kind: v3.KindKubeControllersConfiguration, Plural: "kubecontrollersconfigurations", new: make1[v3.KubeControllersConfiguration]()},
 	}
 	for i := range kinds {
 		if kinds[i].Name == "" {
@@ -102,7 +103,7 @@ func kindOf(apiVersion, kind string) (Kind, bool) {
 // otherKinds are kinds of projectcalico.org that have no part in a verdict.
 var otherKinds = []string{
 	"BGPConfiguration", "BGPFilter", "BGPPeer", "BlockAffinity", "CalicoNodeStatus", "ClusterInformation",
-	"IPAMConfiguration", "IPPool", "IPReservation", "KubeControllersConfiguration", "RemoteClusterConfiguration",
+	"IPAMConfiguration", "IPPool", "IPReservation", "RemoteClusterConfiguration",
 }
 
 // unread says why a document of a kind that is not read is a problem. An empty

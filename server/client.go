@@ -23,6 +23,7 @@ const (
 	hostEndpoints         = "hostendpoints"
 	profilesResource      = "profiles"
 	felixConfigurations   = "felixconfigurations"
+	kubeControllers       = "kubecontrollersconfigurations"
 )
 
 // kind is one kind of projectcalico.org/v3.
@@ -47,6 +48,7 @@ func kinds() []kind {
 		{v3.KindHostEndpoint, hostEndpoints, false, false},
 		{v3.KindProfile, profilesResource, false, false},
 		{v3.KindFelixConfiguration, felixConfigurations, false, false},
+		{v3.KindKubeControllersConfiguration, kubeControllers, false, false},
 	}
 }
 

@@ -120,6 +120,8 @@ func statusOf(o metav1.Object) v3.Status {
 		return o.Status
 	case *v3.FelixConfiguration:
 		return o.Status
+	case *v3.KubeControllersConfiguration:
+		return o.Status
 	}
 	return v3.Status{}
 }

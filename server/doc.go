@@ -11,6 +11,7 @@
 //	controller.go     the loop: which writes are due
 //	condition.go      the words of Accepted and Ready
 //	write.go          those writes: conditions, and the finalizer of tiers
+//	nodehosts.go      the host endpoints that are made of nodes
 //	access.go         what a user may do in which tier
 //
 // The CRDs (api/crds) hold what a schema and CEL can say, the admission policies

@@ -104,7 +104,21 @@ func (s *Server) start(ctx context.Context) error {
 	if err := watch(ctx, s.client, scheme, events); err != nil {
 		return err
 	}
-	c := newController(writer{s.client, tiers}.do, s.options.Log)
+	w := writer{s.client, tiers}
+	c := newController(w.do, s.options.Log)
+	s.running.Go(func() { c.run(ctx, events) })
+	return s.startNodeHosts(ctx, w)
+}
+
+// startNodeHosts keeps the host endpoints of nodes.
+func (s *Server) startNodeHosts(ctx context.Context, w writer) error {
+	core, err := kubernetes.NewForConfig(s.options.Config)
+	if err != nil {
+		return fmt.Errorf("client for the API server: %w", err)
+	}
+	events := make(chan event, 256)
+	watchNodeHosts(ctx, s.client, core.CoreV1().RESTClient(), events)
+	c := newNodeHosts(w.host, s.options.Log)
 	s.running.Go(func() { c.run(ctx, events) })
 	return nil
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,11 +29,22 @@ func watch(ctx context.Context, client rest.Interface, scheme *runtime.Scheme, e
 		if err != nil {
 			return err
 		}
-		lw := cache.NewListWatchFromClient(client, k.resource, metav1.NamespaceAll, fields.Everything())
-		r := cache.NewReflectorWithOptions(lw, o, &sink{ctx: ctx, kind: k.name, events: events}, cache.ReflectorOptions{Name: k.resource})
-		go r.RunWithContext(ctx)
+		watchKind(ctx, client, k.resource, k.name, o, events)
 	}
 	return nil
+}
+
+// watchNodeHosts follows what the host endpoints of nodes depend on.
+func watchNodeHosts(ctx context.Context, client, core cache.Getter, events chan<- event) {
+	watchKind(ctx, core, "nodes", kindNode, &corev1.Node{}, events)
+	watchKind(ctx, client, hostEndpoints, v3.KindHostEndpoint, &v3.HostEndpoint{}, events)
+	watchKind(ctx, client, kubeControllers, v3.KindKubeControllersConfiguration, &v3.KubeControllersConfiguration{}, events)
+}
+
+func watchKind(ctx context.Context, client cache.Getter, resource, kind string, o runtime.Object, events chan<- event) {
+	lw := cache.NewListWatchFromClient(client, resource, metav1.NamespaceAll, fields.Everything())
+	r := cache.NewReflectorWithOptions(lw, o, &sink{ctx: ctx, kind: kind, events: events}, cache.ReflectorOptions{Name: resource})
+	go r.RunWithContext(ctx)
 }
 
 // sink is the store that a reflector fills: it hands on and keeps nothing.

@@ -86,3 +86,19 @@ func (w writer) condition(ctx context.Context, j job) error {
 // overtaken reports whether a write came too late: the object is gone, another
 // one, or has changed since.
 func overtaken(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
+
+// host carries out a write of a host endpoint, and returns it as it is then; nil
+// if it is gone. One that has changed meanwhile is left alone.
+func (w writer) host(ctx context.Context, h hostWrite) (*v3.HostEndpoint, error) {
+	out := &v3.HostEndpoint{}
+	switch {
+	case h.want == nil:
+		conditions := metav1.Preconditions{UID: &h.have.UID, ResourceVersion: &h.have.ResourceVersion}
+		return nil, w.client.Delete().Resource(hostEndpoints).Name(h.have.Name).Body(&metav1.DeleteOptions{Preconditions: &conditions}).Do(ctx).Error()
+	case h.have == nil:
+		return out, w.client.Post().Resource(hostEndpoints).Param("fieldManager", fieldManager).Body(h.want).Do(ctx).Into(out)
+	}
+	next := h.have.DeepCopy()
+	next.Labels, next.Spec = h.want.Labels, h.want.Spec
+	return out, w.client.Put().Resource(hostEndpoints).Name(next.Name).Param("fieldManager", fieldManager).Body(next).Do(ctx).Into(out)
+}

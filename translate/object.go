@@ -59,6 +59,9 @@ func Object(o any) (model.Object, []model.Problem) {
 		return report("Profile", o, func(r *reporter) model.Object { return profile(o, r) })
 	case *v3.FelixConfiguration:
 		return report("FelixConfiguration", o, func(r *reporter) model.Object { return configuration(o, r) })
+	case *v3.KubeControllersConfiguration:
+		_, problems := AutoHostOf(o) // what comes of it are host endpoints
+		return nil, problems
 	case *v3.StagedNetworkPolicy:
 		return report("StagedNetworkPolicy", o, func(r *reporter) model.Object { return stagedNetworkPolicy(o, r) })
 	case *v3.StagedGlobalNetworkPolicy:

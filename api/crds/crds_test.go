@@ -39,6 +39,7 @@ func TestNames(t *testing.T) {
 		"HostEndpoint":                  {"Cluster", "hostendpoints", "hep", "heps"},
 		"Profile":                       {"Cluster", "profiles"},
 		"FelixConfiguration":            {"Cluster", "felixconfigurations"},
+		"KubeControllersConfiguration":  {"Cluster", "kubecontrollersconfigurations"},
 	}
 	got := map[string][]string{}
 	for kind, crd := range byKind(t) {
@@ -91,6 +92,7 @@ func TestColumns(t *testing.T) {
 		"HostEndpoint":                  "Node Interface Age",
 		"Profile":                       "Age",
 		"FelixConfiguration":            "ToHost Age",
+		"KubeControllersConfiguration":  "AutoHostEndpoints Age",
 	}
 	got := map[string]string{}
 	for kind, crd := range byKind(t) {
@@ -134,6 +136,10 @@ podSelector.matchExpressions.values policyTypes`
 		"FelixConfiguration": `defaultEndpointToHostAction failsafeInboundHostPorts.protocol failsafeInboundHostPorts.port failsafeInboundHostPorts.net
 failsafeOutboundHostPorts.protocol failsafeOutboundHostPorts.port failsafeOutboundHostPorts.net nftablesFilterDenyAction iptablesFilterDenyAction
 logPrefix logActionRateLimit logActionRateLimitBurst`,
+		"KubeControllersConfiguration": `controllers.node.hostEndpoint.autoCreate controllers.node.hostEndpoint.createDefaultHostEndpoint
+controllers.node.hostEndpoint.templates.generateName controllers.node.hostEndpoint.templates.interfaceCIDRs
+controllers.node.hostEndpoint.templates.interfacePattern controllers.node.hostEndpoint.templates.nodeSelector
+controllers.node.hostEndpoint.templates.labels`,
 	}
 	for kind, crd := range byKind(t) {
 		spec := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
@@ -182,7 +188,7 @@ func TestNothingIsPreserved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kind == "FelixConfiguration" {
+		if kind == "FelixConfiguration" || kind == "KubeControllersConfiguration" {
 			continue
 		}
 		if crd.Spec.PreserveUnknownFields || strings.Contains(string(text), "preserve-unknown-fields") {

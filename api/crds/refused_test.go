@@ -246,6 +246,9 @@ func refusedOthers() []refusal {
 	port := func(fields string, want string) refusal {
 		return hep("{node: n1, interfaceName: eth0, ports: [{"+fields+"}]}", "spec.ports[0]"+want)
 	}
+	auto := func(fields, want string) refusal {
+		return refusal{"KubeControllersConfiguration", "default", "controllers: {node: {hostEndpoint: {" + fields + "}}}", []string{"spec.controllers.node.hostEndpoint." + want}}
+	}
 	const portless = ".protocol: EndpointPort protocol does not support ports."
 	unknown := func(protocol, what string) refusal {
 		return hep("{node: n1, interfaceName: eth0, ports: [{name: x, protocol: "+protocol+", port: 1}]}",
@@ -267,6 +270,13 @@ func refusedOthers() []refusal {
 		{"FelixConfiguration", "default", "iptablesFilterDenyAction: Accept", []string{"spec.iptablesFilterDenyAction: should match '^(?i)(Drop|Reject)?$'"}},
 		{"FelixConfiguration", "default", "logActionRateLimit: 10 a day", []string{"spec.logActionRateLimit: should match '^([1-9][0-9]{0,3}/(second|minute|hour|day))?$'"}},
 		{"FelixConfiguration", "default", "failsafeInboundHostPorts: [{port: 0}]", []string{"spec.failsafeInboundHostPorts[0].port: should be greater than or equal to 1"}},
+		auto("autoCreate: enabled", `autoCreate: supported values: "Enabled", "Disabled"`),
+		auto("createDefaultHostEndpoint: 'yes'", `createDefaultHostEndpoint: supported values: "Enabled", "Disabled"`),
+		auto("templates: [{interfacePattern: eth0}]", "templates[0].generateName: Required value"),
+		auto("templates: [{generateName: A, interfacePattern: eth0}]", "templates[0].generateName: should match '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'"),
+		auto("templates: [{generateName: a}]", "templates[0]: at least one of interfaceCIDRs and interfacePattern must be specified"),
+		auto("templates: [{generateName: a, interfaceCIDRs: [eth0]}]", "templates[0].interfaceCIDRs[0]: should match '^[0-9a-fA-F:.]+(/[0-9]{1,3})?$'"),
+		auto("templates: [{generateName: a, interfacePattern: eth0}, {generateName: a, interfacePattern: eth1}]", "templates: each template needs a generateName of its own"),
 		hep("interfaceName: eth0", "spec: node must be specified"),
 		hep("{node: '', interfaceName: eth0}", "spec: node must be specified"),
 		hep("node: n1", "spec: at least one of interfaceName or expectedIPs must be specified"),

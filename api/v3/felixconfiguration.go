@@ -2,8 +2,8 @@ package v3
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -132,36 +132,15 @@ type settings FelixConfigurationSpec
 
 // UnmarshalJSON reads the fields that are honoured and keeps the rest in
 // Unread.
-func (s *FelixConfigurationSpec) UnmarshalJSON(data []byte) error {
-	var known settings
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(data, &known); err != nil {
-		return fmt.Errorf("settings: %w", err)
-	}
-	if err := json.Unmarshal(data, &all); err != nil {
-		return fmt.Errorf("settings: %w", err)
-	}
-	for _, name := range HonouredSettings() {
-		delete(all, name)
-	}
-	*s = FelixConfigurationSpec(known)
-	if len(all) > 0 {
-		s.Unread = all
-	}
-	return nil
+func (s *FelixConfigurationSpec) UnmarshalJSON(data []byte) (err error) {
+	*s = FelixConfigurationSpec{}
+	s.Unread, err = unmarshalSettings(data, (*settings)(s))
+	return err
 }
 
 // MarshalJSON writes all fields, those in Unread too.
 func (s FelixConfigurationSpec) MarshalJSON() ([]byte, error) {
-	data, err := json.Marshal(settings(s))
-	if err != nil || len(s.Unread) == 0 {
-		return data, err
-	}
-	all := maps.Clone(s.Unread)
-	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("settings: %w", err)
-	}
-	return json.Marshal(all)
+	return marshalSettings(settings(s), s.Unread)
 }
 
 // UnreadNames returns the names of the fields that are not honoured, sorted.
@@ -171,12 +150,7 @@ func (s FelixConfigurationSpec) UnreadNames() []string {
 
 // HonouredSettings returns the names of the fields of a FelixConfiguration that
 // are honoured.
-func HonouredSettings() []string {
-	return []string{
-		"defaultEndpointToHostAction", "failsafeInboundHostPorts", "failsafeOutboundHostPorts",
-		"nftablesFilterDenyAction", "iptablesFilterDenyAction", "logPrefix", "logActionRateLimit", "logActionRateLimitBurst",
-	}
-}
+func HonouredSettings() []string { return fieldNames(reflect.TypeFor[settings]()) }
 
 // FelixConfigurationList is a list of FelixConfigurations, as the API returns it.
 //

@@ -25,6 +25,7 @@ const (
 	KindHostEndpoint                  = "HostEndpoint"
 	KindProfile                       = "Profile"
 	KindFelixConfiguration            = "FelixConfiguration"
+	KindKubeControllersConfiguration  = "KubeControllersConfiguration"
 )
 
 // GroupVersion is projectcalico.org/v3. It is a constant in all but syntax.
@@ -52,6 +53,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&HostEndpoint{}, &HostEndpointList{},
 		&Profile{}, &ProfileList{},
 		&FelixConfiguration{}, &FelixConfigurationList{},
+		&KubeControllersConfiguration{}, &KubeControllersConfigurationList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

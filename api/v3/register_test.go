@@ -17,7 +17,7 @@ func TestScheme(t *testing.T) {
 	kinds := []string{
 		KindTier, KindNetworkPolicy, KindGlobalNetworkPolicy, KindStagedNetworkPolicy, KindStagedGlobalNetworkPolicy,
 		KindStagedKubernetesNetworkPolicy, KindNetworkSet, KindGlobalNetworkSet, KindHostEndpoint, KindProfile,
-		KindFelixConfiguration,
+		KindFelixConfiguration, KindKubeControllersConfiguration,
 	}
 	for _, kind := range kinds {
 		for _, k := range []string{kind, kind + "List"} {

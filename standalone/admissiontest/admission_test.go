@@ -72,6 +72,7 @@ func TestAdmission(t *testing.T) {
 		{"controllers of the cluster", w.controllers},
 		{"what a user may do", w.whatMay},
 		{"status", w.status},
+		{"host endpoints of nodes", w.nodeHosts},
 		{"a namespace goes with its policies", w.namespaceGoes},
 		{"without the server", w.serverDown},
 	} {
