@@ -67,6 +67,8 @@ func TestAdmission(t *testing.T) {
 		{"built-in tiers stay", w.builtinTiers},
 		{"access to tiers", w.access},
 		{"moving between tiers", w.moving},
+		{"a developer in the tier of others", w.developerInSecurity},
+		{"what roles give", w.grants},
 		{"a right to one policy by name", w.byName},
 		{"deletion of a collection", w.collection},
 		{"controllers of the cluster", w.controllers},

@@ -116,6 +116,7 @@ func (w *world) othersStay(t *testing.T, u *unstructured.Unstructured) {
 func (w *world) namespaceGoes(t *testing.T) {
 	w.must(t, w.admin, "{kind: NetworkPolicy, metadata: {name: p, namespace: red}, spec: {tier: security}}")
 	w.must(t, w.admin, "{kind: NetworkPolicy, metadata: {name: q, namespace: red}}")
+	w.must(t, w.admin, "{kind: StagedNetworkPolicy, metadata: {name: p, namespace: red}, spec: {tier: security}}")
 	w.must(t, w.admin, "{kind: StagedKubernetesNetworkPolicy, metadata: {name: q, namespace: red}, spec: {podSelector: {}}}")
 	if err := w.core.CoreV1().Namespaces().Delete(w.ctx, "red", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
