@@ -12,3 +12,6 @@ window.ResizeObserver = class {
   unobserve() {}
   disconnect() {}
 };
+
+// Mantine measures text areas again when a font has come.
+Object.defineProperty(document, 'fonts', { value: new EventTarget() });

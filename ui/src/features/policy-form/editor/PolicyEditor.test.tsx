@@ -1,0 +1,181 @@
+import { MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { render, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { beforeEach, expect, it, vi } from 'vitest';
+import { ApiError, type Draft, type PolicyApi, type Problem, type StoredObject } from '../api';
+import { readText } from '../document/edit';
+import { newPolicy } from '../document/policy';
+import { kept } from './keep';
+import { PolicyEditor, type PolicyEditorProps } from './PolicyEditor';
+
+const view = { asOf: '2026-11-25T12:00:00Z', live: true, hidden: [] };
+const draft = (more: Partial<Draft> = {}): Draft => ({ problems: [], warnings: [], allowed: true, view, sentence: 'In words.', ...more });
+
+function fakeApi(more: Partial<PolicyApi> = {}): PolicyApi {
+  const stored = (yaml: string): StoredObject => ({ kind: 'NetworkPolicy', namespace: 'blue', name: 'fe', resourceVersion: '2', yaml });
+  return {
+    draft: () => Promise.resolve(draft()),
+    preview: () => Promise.reject(new ApiError(0, 'away')),
+    cluster: () => new Promise(() => {}),
+    tiers: () => Promise.resolve([]),
+    namespaces: () => Promise.resolve([]),
+    labels: () => Promise.resolve([{ key: 'app/tier', count: 2, distinct: 2, values: [{ value: 'FE', count: 1 }] }]),
+    object: () => Promise.reject(new ApiError(404, 'none')),
+    create: vi.fn((yaml: string) => Promise.resolve(stored(yaml))),
+    update: vi.fn((yaml: string) => Promise.resolve(stored(yaml))),
+    ...more,
+  };
+}
+
+function show(api: PolicyApi, more: Partial<PolicyEditorProps> = {}) {
+  const onSaved = vi.fn();
+  const onDirty = vi.fn();
+  const props: PolicyEditorProps = { api, user: 'ann', initial: newPolicy('blue', 'default'), tab: 'form', dark: false, onTab: vi.fn(), onSaved, onClose: vi.fn(), onDirty, ...more };
+  render(
+    <MantineProvider env="test">
+      <QueryClientProvider client={new QueryClient()}>
+        <PolicyEditor {...props} />
+      </QueryClientProvider>
+    </MantineProvider>,
+  );
+  return { user: userEvent.setup(), onSaved, onDirty };
+}
+
+function problem(word: string, status: number, more: Partial<Problem> = {}): ApiError {
+  return new ApiError(status, `it is ${word}`, { type: `urn:tierwall:${word}`, title: word, status, detail: `it is ${word}`, ...more });
+}
+
+const two = `${newPolicy('blue', 'default').replace('""', 'fe')}  ingress:
+    # the first
+    - action: Allow
+      protocol: TCP
+    - action: Deny
+`;
+
+beforeEach(() => localStorage.clear());
+
+it('makes the tutorial\'s policy by its words', async () => {
+  const api = fakeApi();
+  const { user, onSaved } = show(api);
+  await user.type(screen.getByLabelText(/^Name/), 'fe');
+  const applies = screen.getByRole('group', { name: 'Endpoints' });
+  await user.click(within(applies).getByRole('button', { name: /Add label selector/ }));
+  await user.type(within(applies).getByLabelText(/label key/, { selector: 'input' }), 'app/tier');
+  await user.type(within(applies).getByLabelText(/condition 1: value/, { selector: 'input' }), 'FE');
+  await user.click(screen.getByRole('button', { name: '+ Add ingress rule' }));
+  const panel = screen.getByRole('group', { name: 'Create new policy rule' });
+  await user.selectOptions(within(panel).getByLabelText('Action'), 'Deny');
+  await user.click(within(panel).getByLabelText('Global'));
+  await user.type(within(panel).getByLabelText('Ports: is', { selector: 'input:not([type=hidden])' }), '80{Enter}');
+  await user.click(within(panel).getByRole('button', { name: 'Save rule' }));
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(onSaved).toHaveBeenCalledWith('NetworkPolicy/blue/fe'));
+  expect(readText(vi.mocked(api.create).mock.calls[0]?.[0] ?? '').value).toEqual({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'fe', namespace: 'blue' },
+    spec: {
+      tier: 'default',
+      types: ['Ingress'],
+      selector: "app/tier == 'FE'",
+      ingress: [{ action: 'Deny', protocol: 'TCP', source: { namespaceSelector: 'global()' }, destination: { ports: [80] } }],
+    },
+  });
+}, 60_000);
+
+it('reorders, duplicates and deletes rules by keyboard alone, and undoes it', async () => {
+  const api = fakeApi();
+  const { user } = show(api, { initial: two });
+  const press = async (name: string) => {
+    screen.getByRole('button', { name }).focus();
+    await user.keyboard('{Enter}');
+  };
+  await press('Move ingress rule 2 up');
+  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).toContain('1 · Deny');
+  await press('Duplicate ingress rule 2');
+  await press('Delete ingress rule 1');
+  await press('Save');
+  await waitFor(() => expect(api.create).toHaveBeenCalled());
+  const text = vi.mocked(api.create).mock.calls[0]?.[0] ?? '';
+  expect(readText(text).value).toHaveProperty('spec.ingress', [{ action: 'Allow', protocol: 'TCP' }, { action: 'Allow', protocol: 'TCP' }]);
+  expect(text).toContain('# the first');
+  await press('Undo');
+  await press('Undo');
+  await press('Undo');
+  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).toContain('1 · Allow');
+}, 60_000);
+
+it('puts the text back when a rule is cancelled', async () => {
+  const { user, onDirty } = show(fakeApi(), { initial: two });
+  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 2' }));
+  await user.selectOptions(screen.getByLabelText('Action'), 'Pass');
+  await user.click(screen.getByRole('button', { name: 'Cancel' }));
+  expect(screen.getByRole('group', { name: 'ingress rule 2' }).textContent).toContain('2 · Deny');
+  expect(onDirty).toHaveBeenLastCalledWith(false);
+}, 30_000);
+
+it('shows what the server says at the rule that it is about', async () => {
+  const said = draft({
+    problems: [{ code: 'x', object: '', path: 'spec.ingress[1].source.nets', message: 'invalid CIDR', refuses: true }],
+    rules: [0, 1].map((rule) => ({ direction: 'ingress' as const, rule, action: 'Allow' as const, sentence: `<b>Rule</b> ${rule}`, source: { anything: true, count: 0, refs: [] }, destination: { anything: true, count: 0, refs: [] } })),
+  });
+  show(fakeApi({ draft: () => Promise.resolve(said) }), { initial: two });
+  const second = screen.getByRole('group', { name: 'ingress rule 2' });
+  await waitFor(() => expect(second.textContent).toContain('invalid CIDR'));
+  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).not.toContain('invalid CIDR');
+  expect(second.textContent).toContain('<b>Rule</b> 1');
+  expect(second.querySelector('b')).toBeNull();
+});
+
+it('greys Save with the right that is missing', async () => {
+  show(fakeApi({ draft: () => Promise.resolve(draft({ allowed: false, missing: 'get on tiers "security"' })) }), { initial: two });
+  await waitFor(() => expect(screen.getByRole('button', { name: 'Save' })).toHaveProperty('disabled', true));
+  expect(screen.getByRole('note').textContent).toContain('it needs get on tiers "security"');
+});
+
+it('shows both texts of a conflict and loses neither', async () => {
+  const stored: StoredObject = { kind: 'NetworkPolicy', namespace: 'blue', name: 'fe', resourceVersion: '1', yaml: two };
+  const theirs = { ...stored, resourceVersion: '9', yaml: two.replace('TCP', 'UDP') };
+  const update = vi.fn<PolicyApi['update']>().mockRejectedValueOnce(problem('conflict', 409, { current: theirs })).mockResolvedValue(theirs);
+  const { user } = show(fakeApi({ update }), { initial: two, stored });
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  const dialog = await screen.findByRole('dialog');
+  expect(within(dialog).getByLabelText('What is stored now').textContent).toMatch(/▸ +protocol: UDP/);
+  await user.click(within(dialog).getByRole('button', { name: 'Save mine over it' }));
+  await waitFor(() => expect(update).toHaveBeenCalledTimes(2));
+  expect(update.mock.calls[0]?.[1]).toBe('1');
+  expect(update.mock.calls[1]?.[1]).toBe('9');
+  expect(update.mock.calls[1]?.[0]).toBe(update.mock.calls[0]?.[0]);
+}, 30_000);
+
+it('drops an answer to an older text', async () => {
+  const answers: ((draft: Draft) => void)[] = [];
+  const { user } = show(fakeApi({ draft: () => new Promise((resolve) => answers.push(resolve)) }), { initial: two });
+  await waitFor(() => expect(answers).toHaveLength(1));
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await waitFor(() => expect(answers).toHaveLength(2));
+  answers[1]?.(draft({ sentence: 'the new one' }));
+  await screen.findByText('the new one');
+  answers[0]?.(draft({ sentence: 'the old one' }));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  expect(screen.getByTestId('sentence').textContent).toContain('the new one');
+});
+
+it('keeps a draft in the browser and offers it back', async () => {
+  const { user } = show(fakeApi(), { initial: two });
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await waitFor(() => expect(kept('ann', 'new')?.text).not.toContain('Deny'));
+  document.body.replaceChildren();
+  const second = show(fakeApi());
+  await second.user.click(screen.getByRole('button', { name: 'Restore the draft' }));
+  screen.getByRole('group', { name: 'ingress rule 1' });
+}, 30_000);
+
+it('says when the server is away, and goes on', async () => {
+  const { user } = show(fakeApi({ draft: () => Promise.reject(new ApiError(0, 'The server does not answer.')) }), { initial: two });
+  await screen.findByText('The server is away');
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  expect(screen.queryByRole('group', { name: 'ingress rule 2' })).toBeNull();
+});
