@@ -1,10 +1,12 @@
 /** What the server says of the draft, beside the form: in words, in numbers, and in the picture. */
+import './beside.css';
 import { Alert, List, NativeSelect, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { useState } from 'react';
 import { errorWord, type ApiError, type Cluster, type Draft, type DraftRule, type FieldProblem, type Matches } from '../api';
 import { peerSide } from '../document/policy';
 import type { OpenRule } from '../form/Rules';
 import { boxes, countWords, type Box, type Marked } from './marks';
+import { readable } from '../form/readable';
 
 interface BesideProps {
   draft: Draft | undefined;
@@ -17,9 +19,9 @@ interface BesideProps {
 
 export function Beside({ draft, stale, error, cluster, open }: BesideProps) {
   return (
-    <Stack gap="md" component="aside" aria-label="What it means">
+    <Stack gap="md" component="aside" aria-label="What it means" className="beside" tabIndex={0}>
       {error && <Away error={error} draft={draft} />}
-      {draft?.view.live === false && <Alert color="yellow">The Kubernetes API is away{draft.view.reason ? ` (${draft.view.reason})` : ''}. This is what was known at {new Date(draft.view.asOf).toLocaleTimeString()}.</Alert>}
+      {draft?.view.live === false && <Alert color="yellow" variant="outline" styles={readable}>The Kubernetes API is away{draft.view.reason ? ` (${draft.view.reason})` : ''}. This is what was known at {new Date(draft.view.asOf).toLocaleTimeString()}.</Alert>}
       <InWords draft={draft} stale={stale} />
       <Problems draft={draft} />
       {draft && <Picture draft={draft} cluster={cluster} open={open} />}
@@ -30,7 +32,7 @@ export function Beside({ draft, stale, error, cluster, open }: BesideProps) {
 function Away({ error, draft }: { error: ApiError; draft: Draft | undefined }) {
   const old = draft ? ' What is shown here is of an earlier text.' : '';
   return (
-    <Alert color="red" title={errorWord(error) === 'away' ? 'The server is away' : 'No answer'} role="alert">
+    <Alert color="red" variant="outline" styles={readable} title={errorWord(error) === 'away' ? 'The server is away' : 'No answer'} role="alert">
       {error.message}{old} Your text is kept in this browser; you can go on editing.
     </Alert>
   );
@@ -55,13 +57,13 @@ function Problems({ draft }: { draft: Draft | undefined }) {
   return (
     <>
       {refusing.length > 0 && (
-        <Alert color="red" title={refusing.some((problem) => problem.refuses) ? 'The API would refuse it' : 'Something is wrong'}>
+        <Alert color="red" variant="outline" styles={readable} title={refusing.some((problem) => problem.refuses) ? 'The API would refuse it' : 'Something is wrong'}>
           <List size="sm">{refusing.map((problem, i) => <List.Item key={i}>{problemText(problem)}</List.Item>)}</List>
         </Alert>
       )}
-      {(draft?.invalid?.length ?? 0) > 0 && <Alert color="red">As it stands, {draft?.invalid?.join(' and ')} cannot be read and would deny everything.</Alert>}
+      {(draft?.invalid?.length ?? 0) > 0 && <Alert color="red" variant="outline" styles={readable}>As it stands, {draft?.invalid?.join(' and ')} cannot be read and would deny everything.</Alert>}
       {warnings.length > 0 && (
-        <Alert color="yellow" title="Is this meant?">
+        <Alert color="yellow" variant="outline" styles={readable} title="Is this meant?">
           <List size="sm">{warnings.map((warning, i) => <List.Item key={i}>{warning.message}{warning.hint ? ` ${warning.hint}` : ''}</List.Item>)}</List>
         </Alert>
       )}

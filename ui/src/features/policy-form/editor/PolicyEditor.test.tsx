@@ -82,7 +82,7 @@ it('makes the tutorial\'s policy by its words', async () => {
       ingress: [{ action: 'Deny', protocol: 'TCP', source: { namespaceSelector: 'global()' }, destination: { ports: [80] } }],
     },
   });
-}, 60_000);
+}, 150_000);
 
 it('reorders, duplicates and deletes rules by keyboard alone, and undoes it', async () => {
   const api = fakeApi();
@@ -104,7 +104,7 @@ it('reorders, duplicates and deletes rules by keyboard alone, and undoes it', as
   await press('Undo');
   await press('Undo');
   expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).toContain('1 · Allow');
-}, 60_000);
+}, 150_000);
 
 it('puts the text back when a rule is cancelled', async () => {
   const { user, onDirty } = show(fakeApi(), { initial: two });

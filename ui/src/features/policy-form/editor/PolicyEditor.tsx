@@ -20,6 +20,7 @@ import { useHistory } from './useHistory';
 import { useKept } from './useKept';
 import { useSave } from './useSave';
 import { useSurroundings } from './useSurroundings';
+import { readable } from '../form/readable';
 
 const YamlEditor = lazy(() => import('../yaml/YamlEditor'));
 const BesideOnce = memo(Beside);
@@ -79,7 +80,7 @@ export function PolicyEditor(props: PolicyEditorProps) {
       <Stack gap="md">
         <Head {...{ id, stored: props.stored !== undefined, dirty, onClose: props.onClose }} />
         {kept.offer && (
-          <Alert color="blue" title="An unsaved draft is kept">
+          <Alert color="blue" variant="outline" styles={readable} title="An unsaved draft is kept">
             <Group>
               <Text size="sm">It is of {new Date(kept.offer.at).toLocaleString()}{kept.offer.resourceVersion !== undefined && kept.offer.resourceVersion !== save.stored?.resourceVersion ? '; the policy has been changed since' : ''}.</Text>
               <Button size="compact-sm" onClick={() => { change({ type: 'text', text: kept.offer?.text ?? text }); kept.answer(); }}>Restore the draft</Button>
@@ -88,7 +89,7 @@ export function PolicyEditor(props: PolicyEditorProps) {
           </Alert>
         )}
         <Actions {...{ api, text, save, change, history, id }} allowed={draft.draft?.allowed} missing={draft.draft?.missing} waiting={draft.of !== text} />
-        {save.refusal && errorWord(save.refusal) !== 'conflict' && <Alert color="red" role="alert" title="Not saved" withCloseButton closeButtonLabel="Close" onClose={save.clear}>{save.refusal.message}{save.refusal.problem?.missing ? ` Missing: ${save.refusal.problem.missing}.` : ''}</Alert>}
+        {save.refusal && errorWord(save.refusal) !== 'conflict' && <Alert color="red" variant="outline" styles={readable} role="alert" title="Not saved" withCloseButton closeButtonLabel="Close" onClose={save.clear}>{save.refusal.message}{save.refusal.problem?.missing ? ` Missing: ${save.refusal.problem.missing}.` : ''}</Alert>}
         <Grid gap="lg">
           <Grid.Col span={{ base: 12, md: 7 }}>
             <Tabs value={tab} onChange={(next) => onTab(next === 'yaml' ? 'yaml' : 'form')} keepMounted={false}>
@@ -103,7 +104,7 @@ export function PolicyEditor(props: PolicyEditorProps) {
                 <Suspense fallback={<Skeleton height={300} />}>
                   <YamlEditor text={text} dark={dark} problems={notes(shown, draft.of === text, reading.problem)} labels={around.labels(undefined)} onChange={(next) => change({ type: 'text', text: next, topic: 'yaml' })} />
                 </Suspense>
-                {reading.problem && <Alert color="red" mt="sm">Line {reading.problem.line}: {reading.problem.message}</Alert>}
+                {reading.problem && <Alert color="red" variant="outline" styles={readable} mt="sm">Line {reading.problem.line}: {reading.problem.message}</Alert>}
               </Tabs.Panel>
             </Tabs>
           </Grid.Col>
@@ -201,9 +202,9 @@ interface FormOfProps {
 
 function FormOf({ text, stored, open, onOpen, onCancel, onText }: FormOfProps) {
   const { value, problem } = readText(text);
-  if (problem) return <Alert color="yellow">The YAML cannot be read, so there is no form of it. Line {problem.line}: {problem.message} The YAML tab shows it.</Alert>;
+  if (problem) return <Alert color="yellow" variant="outline" styles={readable}>The YAML cannot be read, so there is no form of it. Line {problem.line}: {problem.message} The YAML tab shows it.</Alert>;
   const kind = policyKind(value);
-  if (!kind) return <Alert color="yellow">This is no kind of policy that the form knows: its apiVersion and kind say what it is, in the YAML tab.</Alert>;
+  if (!kind) return <Alert color="yellow" variant="outline" styles={readable}>This is no kind of policy that the form knows: its apiVersion and kind say what it is, in the YAML tab.</Alert>;
   if (family(kind) === 'kubernetes') return <KubernetesForm value={value} stored={stored} />;
   if (family(kind) === 'cluster') return <ClusterForm value={value} stored={stored} />;
   const policy = readPolicy(value);

@@ -4,6 +4,7 @@ import { asApiError, type PolicyApi, type Preview, type StoredObject } from '../
 import { problemText } from '../beside/Beside';
 import { copyAs, identity } from '../document/copy';
 import { family } from '../document/kinds';
+import { readable } from '../form/readable';
 
 /** Which pairs of groups of endpoints change their verdict if the text is saved. */
 export function PreviewDialog({ api, text, onClose }: { api: PolicyApi; text: string; onClose: () => void }) {
@@ -18,7 +19,7 @@ export function PreviewDialog({ api, text, onClose }: { api: PolicyApi; text: st
   }, [api, text]);
   return (
     <Modal opened onClose={onClose} title="Preview: what saving would change" size="xl" closeButtonProps={{ 'aria-label': 'Close' }}>
-      {error !== undefined && <Alert color="red">{error}</Alert>}
+      {error !== undefined && <Alert color="red" variant="outline" styles={readable}>{error}</Alert>}
       {!answer && error === undefined && <Loader aria-label="The server compares" />}
       {answer && <Changes answer={answer} />}
     </Modal>
@@ -28,7 +29,7 @@ export function PreviewDialog({ api, text, onClose }: { api: PolicyApi; text: st
 function Changes({ answer }: { answer: Preview }) {
   const title = new Map(answer.groups.map((group) => [group.id, group.title]));
   if (answer.problems.some((problem) => problem.refuses)) {
-    return <Alert color="red" title="The API would refuse it"><List size="sm">{answer.problems.map((problem, i) => <List.Item key={i}>{problemText(problem)}</List.Item>)}</List></Alert>;
+    return <Alert color="red" variant="outline" styles={readable} title="The API would refuse it"><List size="sm">{answer.problems.map((problem, i) => <List.Item key={i}>{problemText(problem)}</List.Item>)}</List></Alert>;
   }
   return (
     <Stack gap="sm">

@@ -20,7 +20,7 @@ export function EntityFields(props: EntityProps) {
   const entity = rule[side];
   const peer = (side === 'source') === (direction === 'ingress');
   const ports = hasPorts(rule.protocol) && (
-    <IsIsNot title="Ports" is={[...path, 'ports']} isNot={[...path, 'notPorts']} values={entity.ports} notValues={entity.notPorts} parse={parsePort} placeholder="80, 8000:8080 or a name" />
+    <IsIsNot title={side === 'source' ? 'Source ports' : 'Ports'} is={[...path, 'ports']} isNot={[...path, 'notPorts']} values={entity.ports} notValues={entity.notPorts} parse={parsePort} placeholder="80, 8000:8080 or a name" />
   );
   return (
     <Fieldset legend={side === 'source' ? 'From' : 'To'} p="sm">

@@ -71,7 +71,7 @@ export function ItemActions({ name, path, index, count }: { name: string; path: 
     <Group gap={4}>
       {icon('Move up', '↑', index === 0, () => apply((document) => moveItem(document, path, index, index - 1)))}
       {icon('Move down', '↓', index === count - 1, () => apply((document) => moveItem(document, path, index, index + 1)))}
-      {icon('Duplicate', '⧉', false, () => apply((document) => duplicateItem(document, path, index)))}
+      {icon('Duplicate', '+', false, () => apply((document) => duplicateItem(document, path, index)))}
       {icon('Delete', '✕', false, () => apply((document) => removeItem(document, path, index)))}
     </Group>
   );

@@ -7,6 +7,7 @@ import { problemsAt, useForm, useProblem, warningsAt } from './context';
 import { EntityFields } from './EntityFields';
 import { TextField } from './fields';
 import { ProtocolField } from './ProtocolField';
+import { readable } from './readable';
 
 /** The rule that is open: `ingress/0`; `isNew` while it has not been saved once. */
 export interface OpenRule {
@@ -24,8 +25,6 @@ interface RulesProps {
   onCancel: () => void;
 }
 
-const colors: Record<string, string> = { Allow: 'green', Deny: 'red', Pass: 'blue', Log: 'gray' };
-
 export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps) {
   const { apply } = useForm();
   const rules = policy[direction];
@@ -37,7 +36,7 @@ export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps)
       <Title order={3} size="h5">
         {type} policy rules ({rules.length})
       </Title>
-      {inert && <Alert color="yellow">These rules do nothing: {type} is not ticked under Type.</Alert>}
+      {inert && <Alert color="yellow" variant="outline" styles={readable}>These rules do nothing: {type} is not ticked under Type.</Alert>}
       {rules.length === 0 && (
         <Text size="sm">
           No rules: the policy allows no {type.toLowerCase()} connection of the endpoints that it applies to. What no policy of the tier decides, its end does.
@@ -79,13 +78,13 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
   return (
     <Card withBorder padding="xs" aria-label={name} role="group">
       <Group gap="xs" wrap="nowrap" align="flex-start">
-        <Badge color={colors[rule.action] ?? 'gray'} variant="light" style={{ flexShrink: 0 }}>
+        <Badge data-action={rule.action} variant="default" style={{ flexShrink: 0 }}>
           {index + 1} · {rule.action || 'no action'}
         </Badge>
         <div style={{ flex: 1, minWidth: 0, overflowWrap: 'anywhere' }}>
           {rule.name !== '' && <Text size="sm" fw={600}>{rule.name}</Text>}
           <Text size="sm">{said?.sentence ?? ruleInShort(rule)}</Text>
-          {problems.map((problem) => <Text key={problem.code + problem.message} size="sm" c="red">✕ {problem.message}{problem.hint ? `: ${problem.hint}` : ''}</Text>)}
+          {problems.map((problem) => <Text key={problem.code + problem.message} size="sm" c="var(--mantine-color-error)">✕ {problem.message}{problem.hint ? `: ${problem.hint}` : ''}</Text>)}
           {warnings.map((warning) => <Text key={warning.code + warning.message} size="sm">⚠ {warning.message}</Text>)}
         </div>
       </Group>
@@ -93,7 +92,7 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
         <Button size="compact-sm" variant="subtle" aria-label={`Edit ${name}`} disabled={locked} onClick={onOpen}>Edit</Button>
         <Icon label={`Move ${name} up`} sign="↑" disabled={locked || index === 0} onClick={() => apply((document) => moveItem(document, list, index, index - 1))} />
         <Icon label={`Move ${name} down`} sign="↓" disabled={locked || index === count - 1} onClick={() => apply((document) => moveItem(document, list, index, index + 1))} />
-        <Icon label={`Duplicate ${name}`} sign="⧉" disabled={locked} onClick={() => apply((document) => duplicateItem(document, list, index))} />
+        <Icon label={`Duplicate ${name}`} sign="+" disabled={locked} onClick={() => apply((document) => duplicateItem(document, list, index))} />
         <Icon label={`Delete ${name}`} sign="✕" disabled={locked} onClick={() => apply((document) => removeItem(document, list, index))} />
       </Group>
     </Card>

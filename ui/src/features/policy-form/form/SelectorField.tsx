@@ -7,6 +7,7 @@ import { set } from '../document/policy';
 import { changeOperator, printRows, readSelector, termProblem, type Group as Rows } from '../selector/builder';
 import { operators, type Operator, type Term } from '../selector/syntax';
 import { pathName, useForm, useProblem } from './context';
+import { useTyped } from './useTyped';
 
 const operatorNames: Record<Operator, string> = {
   '==': '=',
@@ -63,6 +64,7 @@ export function SelectorField({ title, path, value, of, none, matchAll, add = 'A
 }
 
 function SelectorText({ title, value, none, error, onChange }: { title: string; value: string; none: string; error: string | undefined; onChange: (text: string) => void }) {
+  const typed = useTyped(value, onChange);
   return (
     <Textarea
       aria-label={`${title} as text`}
@@ -72,9 +74,10 @@ function SelectorText({ title, value, none, error, onChange }: { title: string; 
       maxRows={6}
       spellCheck={false}
       styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
-      value={value}
+      value={typed.value}
       error={error}
-      onChange={(event) => onChange(event.currentTarget.value)}
+      onBlur={typed.onBlur}
+      onChange={(event) => typed.onChange(event.currentTarget.value)}
     />
   );
 }
@@ -117,13 +120,15 @@ function Row({ name, term, of, onChange, onRemove }: { name: string; term: Term;
   const values = keys.find((known) => known.key === term.key)?.values.map((known) => known.value) ?? [];
   const many = term.operator === 'in' || term.operator === 'not in';
   const problem = termProblem(term);
+  const key = useTyped(term.key, (text) => onChange({ ...term, key: text }));
+  const value = useTyped(term.values[0] ?? '', (text) => onChange({ ...term, values: [text] }));
   return (
     <Group gap="xs" align="flex-start">
-      <Autocomplete flex="2 1 130px" aria-label={`${name}: label key`} placeholder="label key" data={keys.map((known) => known.key)} limit={50} value={term.key} error={problem} onChange={(key) => onChange({ ...term, key })} />
+      <Autocomplete flex="2 1 130px" aria-label={`${name}: label key`} placeholder="label key" data={keys.map((known) => known.key)} limit={50} value={key.value} error={problem} onBlur={key.onBlur} onChange={key.onChange} />
       <NativeSelect aria-label={`${name}: operator`} value={term.operator} data={operators.map((value) => ({ value, label: operatorNames[value] }))} onChange={(event) => onChange(changeOperator(term, event.currentTarget.value as Operator))} />
       {many && <TagsInput flex="2 1 130px" aria-label={`${name}: values`} data={values} acceptValueOnBlur value={term.values} onChange={(next) => onChange({ ...term, values: next })} />}
       {!many && term.operator !== 'has' && term.operator !== '!has' && (
-        <Autocomplete flex="2 1 110px" aria-label={`${name}: value`} placeholder="value" data={values} limit={50} value={term.values[0] ?? ''} onChange={(value) => onChange({ ...term, values: [value] })} />
+        <Autocomplete flex="2 1 110px" aria-label={`${name}: value`} placeholder="value" data={values} limit={50} value={value.value} onBlur={value.onBlur} onChange={value.onChange} />
       )}
       <ActionIcon variant="subtle" color="gray" size="input-sm" aria-label={`Remove ${name}`} onClick={onRemove}>
         ✕

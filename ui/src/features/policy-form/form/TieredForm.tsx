@@ -24,7 +24,7 @@ export function TieredForm({ policy, stored, open, onOpen, onCancel, toKubernete
     <Stack gap="lg">
       <Identity policy={policy} stored={stored} />
       <Scope policy={policy} stored={stored} />
-      <Section title="Applies to" note={global ? 'Nothing here: every pod and host endpoint is in scope.' : 'Nothing here: every pod of the namespace is in scope.'}>
+      <Section title="Applies to" note={global ? 'With nothing chosen, to every pod and host endpoint in the cluster.' : 'With nothing chosen, to every pod of the namespace.'}>
         <SelectorField title="Endpoints" path={['spec', 'selector']} value={policy.selector} of={global ? undefined : 'pods'} none="none: all endpoints in scope" matchAll={global ? 'All pods and host endpoints' : 'All pods of the namespace'} />
         {global && <SelectorField title="Namespaces" path={['spec', 'namespaceSelector']} value={policy.namespaceSelector} of="namespaces" none="none: any namespace, and what is in none" matchAll="Every namespace: pods only, no host endpoints" add="Add namespace selector" />}
         <SelectorField title="Service accounts" path={['spec', 'serviceAccountSelector']} value={policy.serviceAccountSelector} of="serviceaccounts" none="none: any service account" matchAll="Pods of any service account" />

@@ -4,11 +4,12 @@ import { useId, type ReactNode } from 'react';
 import { set, type Port } from '../document/policy';
 import type { Path, Value } from '../document/edit';
 import { pathName, useForm, useProblem } from './context';
+import { useTyped } from './useTyped';
 
 /** A part of the form, with the tutorial's heading. */
 export function Section({ title, children, note }: { title: string; children: ReactNode; note?: string }) {
   return (
-    <Fieldset legend={title} variant="unstyled" component="fieldset">
+    <Fieldset legend={title} variant="unstyled" styles={{ legend: { fontWeight: 700, marginBottom: 4 } }}>
       {note !== undefined && (
         <Text size="sm" c="dimmed" mb="xs">
           {note}
@@ -27,14 +28,16 @@ interface FieldProps {
 
 export function TextField({ label, path, value, description, required = false }: FieldProps & { value: string; required?: boolean }) {
   const { apply } = useForm();
+  const typed = useTyped(value, (text) => apply(set(path, text), pathName(path)));
   return (
     <TextInput
       label={label}
       description={description}
-      value={value}
+      value={typed.value}
       required={required}
       error={useProblem(path)}
-      onChange={(event) => apply(set(path, event.currentTarget.value), pathName(path))}
+      onBlur={typed.onBlur}
+      onChange={(event) => typed.onChange(event.currentTarget.value)}
     />
   );
 }

@@ -1,11 +1,13 @@
 /** The YAML of the document, with what the server says of it at its lines. Loaded only when it is opened. */
 import { autocompletion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete';
 import { yaml } from '@codemirror/lang-yaml';
+import { HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { setDiagnostics, type Diagnostic } from '@codemirror/lint';
-import { Compartment, EditorState } from '@codemirror/state';
+import { Compartment, EditorState, type Extension } from '@codemirror/state';
 import { EditorView } from '@codemirror/view';
 import { basicSetup } from 'codemirror';
 import { useEffect, useRef } from 'react';
+import { tags } from '@lezer/highlight';
 import type { LabelKey } from '../api';
 import { complete } from './complete';
 
@@ -42,7 +44,7 @@ export default function YamlEditor({ text, dark, problems, labels, onChange }: P
         extensions: [
           basicSetup,
           yaml(),
-          theme.current.of(EditorView.theme({}, { dark })),
+          theme.current.of(themeOf(dark)),
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ 'aria-label': 'Policy as YAML' }),
           autocompletion({ override: [(context) => source(context, latest.current.labels)] }),
@@ -63,13 +65,26 @@ export default function YamlEditor({ text, dark, problems, labels, onChange }: P
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text }, userEvent: 'sync' });
   }, [text]);
   useEffect(() => {
-    view.current?.dispatch({ effects: theme.current.reconfigure(EditorView.theme({}, { dark })) });
+    view.current?.dispatch({ effects: theme.current.reconfigure(themeOf(dark)) });
   }, [dark]);
   useEffect(() => {
     const editor = view.current;
     if (editor) editor.dispatch(setDiagnostics(editor.state, problems.flatMap((note) => diagnostic(editor.state, note))));
   }, [problems, text]);
   return <div ref={parent} style={{ border: '1px solid var(--mantine-color-default-border)', borderRadius: 4, fontSize: 13 }} />;
+}
+
+/** Colours of 4.5 and more against the page in either scheme: the ones that come with the editor are for light only. */
+function themeOf(dark: boolean): Extension {
+  const [name, value, quiet] = dark ? ['#8fbdf0', '#9fe0a8', '#b4bac2'] : ['#1d5499', '#1c6b2a', '#545b64'];
+  const style = HighlightStyle.define([
+    { tag: [tags.definition(tags.propertyName), tags.propertyName], color: name },
+    { tag: [tags.string, tags.content, tags.number, tags.bool, tags.keyword], color: value },
+    { tag: [tags.comment, tags.lineComment, tags.meta, tags.punctuation, tags.separator], color: quiet },
+  ]);
+  const line = dark ? '#2c2f33' : '#eef4fb';
+  const plain = { '.cm-gutters': { background: 'transparent', color: quiet, border: 'none' }, '.cm-activeLine, .cm-activeLineGutter': { background: line } };
+  return [EditorView.theme(plain, { dark }), syntaxHighlighting(style)];
 }
 
 function diagnostic(state: EditorState, { line, column, message, severity }: TextNote): Diagnostic[] {
