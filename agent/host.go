@@ -56,12 +56,6 @@ type touched struct {
 	all bool
 }
 
-func (t *touched) add(o touched) {
-	t.addrs = append(t.addrs, o.addrs...)
-	t.links = t.links || o.links
-	t.all = t.all || o.all
-}
-
 // interfaceOf returns the interface that leads to a pod's address: that of the
 // best route to just this address, else the bridge in whose network it lies;
 // empty if neither is there.

@@ -67,7 +67,7 @@ func sources(config *rest.Config) ([]source, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := policyClient(config, policyv1alpha2.SchemeGroupVersion, policyv1alpha2.Install)
+	cluster, err := policyClient(config, schema.GroupVersion(policyv1alpha2.GroupVersion), policyv1alpha2.Install)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ type hostEvent struct {
 // take brings the host up to date and says what that concerns.
 func (h *host) take(e hostEvent) touched {
 	switch {
-	case e.link != nil && e.link.IfInfomsg.Family == unix.AF_BRIDGE:
+	case e.link != nil && e.link.Family == unix.AF_BRIDGE:
 		return touched{} // it became, or is no longer, a port of a bridge
 	case e.link != nil:
 		return h.setLink(e.link.Link, e.link.Header.Type == unix.RTM_DELLINK)

@@ -137,8 +137,6 @@ func SetUses(s *model.State, n *model.NetworkSet) []SetUse {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b SetUse) int {
-		return cmpUse(a, b)
-	})
+	slices.SortFunc(all, cmpUse)
 	return slices.Compact(all)
 }

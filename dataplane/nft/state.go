@@ -31,7 +31,7 @@ func newState(b builder, p dataplane.Program) (*state, error) {
 	if s.interfaces == nil {
 		s.interfaces = map[verdict.EndpointID][]string{}
 	}
-	s.builder.settings = p.Settings
+	s.settings = p.Settings
 	return s, s.place()
 }
 

@@ -72,7 +72,7 @@ func (m *Manager) GetAccess(w http.ResponseWriter, r *http.Request) {
 		m.fail(w, s, err)
 		return
 	}
-	answer(w, http.StatusOK, Access{User: s.user, Tiers: tiers, Objects: objects, View: v.info()})
+	answer(w, Access{User: s.user, Tiers: tiers, Objects: objects, View: v.info()})
 }
 
 // inTiers reports whether a kind's rights are told by tier.
@@ -153,5 +153,5 @@ func (m *Manager) ListTiers(w http.ResponseWriter, r *http.Request) {
 		out.Items = append(out.Items, Tier{Name: t.Name, Order: t.Order, End: TierEnd(t.End), Builtin: t.Builtin, Missing: t.Missing,
 			Policies: t.Total, Access: byName[t.Name]})
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }

@@ -24,7 +24,7 @@ func (m *Manager) Select(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &syntax):
 		out.Error = &SelectorError{Offset: syntax.Offset, Message: syntax.Message, Hint: text(syntax.Hint)}
-		answer(w, http.StatusOK, out)
+		answer(w, out)
 		return
 	case err != nil:
 		fail(w, problem(http.StatusBadRequest, "invalid", err.Error()))
@@ -41,7 +41,7 @@ func (m *Manager) Select(w http.ResponseWriter, r *http.Request) {
 	for _, o := range matched[:min(len(matched), limit)] {
 		out.Matched = append(out.Matched, ObjectRef{Kind: o.Kind, Ref: o.Name, Labels: labelsOf(o.Labels)})
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 // Explain implements ServerInterface.
@@ -68,7 +68,7 @@ func (m *Manager) Explain(w http.ResponseWriter, r *http.Request) {
 	if p := x.Pending; p != nil {
 		out.Pending = &Pending{Verdict: PendingVerdict(p.Verdict), Egress: sideOf(p.Egress), Ingress: sideIf(p.Ingress)}
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 func (v *view) explain(q analysis.Query) (x *analysis.Explanation, err error) {

@@ -58,7 +58,7 @@ func (m *Manager) Draft(w http.ResponseWriter, r *http.Request) {
 	if in.Limit != nil {
 		limit = min(max(*in.Limit, 0), 5000)
 	}
-	answer(w, http.StatusOK, m.drafts(r, v, in.Yaml, limit))
+	answer(w, m.drafts(r, v, in.Yaml, limit))
 }
 
 // GetPolicy implements ServerInterface.
@@ -77,7 +77,7 @@ func (m *Manager) GetPolicy(w http.ResponseWriter, r *http.Request, params GetPo
 		m.failWith(w, r, *p)
 		return
 	}
-	answer(w, http.StatusOK, m.drafts(r, v, stored.Yaml, 500))
+	answer(w, m.drafts(r, v, stored.Yaml, 500))
 }
 
 // drafts answers what a text means in what the user sees.

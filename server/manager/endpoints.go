@@ -127,7 +127,7 @@ func (m *Manager) ListEndpoints(w http.ResponseWriter, r *http.Request, params L
 	for _, e := range page {
 		out.Items = append(out.Items, v.row(e))
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 func (v *view) endpointFilter(params ListEndpointsParams) (func(*model.Endpoint) bool, error) {
@@ -178,7 +178,7 @@ func (m *Manager) GetEndpoint(w http.ResponseWriter, r *http.Request, params Get
 	for _, p := range e.Ports {
 		out.Ports = append(out.Ports, NamedPort{Name: p.Name, Port: fmt.Sprintf("%s/%d", strings.ToLower(verdict.ProtocolName(p.Protocol)), p.Port)})
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 // inherited are the labels that an endpoint has of its namespace and service

@@ -87,7 +87,7 @@ func (m *Manager) GetObject(w http.ResponseWriter, r *http.Request, params GetOb
 		m.failWith(w, r, *p)
 		return
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 // write is a request to create or replace an object, read.
@@ -215,7 +215,7 @@ func (m *Manager) wrote(w http.ResponseWriter, r *http.Request, in *write, u *un
 		if warnings != nil {
 			out.Warnings = &warnings
 		}
-		answer(w, http.StatusOK, out)
+		answer(w, out)
 		return
 	}
 	p := m.problemOf(err)

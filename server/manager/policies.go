@@ -242,7 +242,7 @@ func (m *Manager) GetBoard(w http.ResponseWriter, r *http.Request, params GetBoa
 		out.Shown += len(t.Policies)
 		out.Tiers = append(out.Tiers, t)
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 // ListPolicies implements ServerInterface.
@@ -269,7 +269,7 @@ func (m *Manager) ListPolicies(w http.ResponseWriter, r *http.Request, params Li
 		"endpoints": func(a, b PolicyCard) int { return cmp.Compare(a.Endpoints, b.Endpoints) },
 	})
 	items, total, offset := cut(all, params.Limit, params.Offset)
-	answer(w, http.StatusOK, PolicyPage{Items: items, Total: total, Offset: offset, View: v.info()})
+	answer(w, PolicyPage{Items: items, Total: total, Offset: offset, View: v.info()})
 }
 
 func compareOrder(a, b *float64) int {

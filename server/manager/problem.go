@@ -39,10 +39,9 @@ func problem(status int, word, detail string) Problem {
 }
 
 // answer writes a value as JSON.
-func answer(w http.ResponseWriter, status int, value any) {
+func answer(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(value) // the client is gone if this fails
 }
 

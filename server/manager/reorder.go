@@ -58,7 +58,7 @@ func (m *Manager) Reorder(w http.ResponseWriter, r *http.Request, _ ReorderParam
 			}
 		}
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 func parseMove(in Move) (analysis.Move, bool) {

@@ -53,7 +53,7 @@ func (m *Manager) GetCluster(w http.ResponseWriter, r *http.Request, params GetC
 	}
 	out.Counts = Counts{Pods: out.Coverage.Endpoints - len(out.HostEndpoints), HostEndpoints: len(out.HostEndpoints), NetworkSets: len(v.state.NetworkSets),
 		Namespaces: len(v.state.Namespaces), Nodes: len(v.state.Nodes), Tiers: len(v.cards()), Policies: len(v.state.Policies), Staged: len(v.state.Staged), Problems: len(out.Problems)}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 func (v *view) allProblems() []FieldProblem {
@@ -190,7 +190,7 @@ func (m *Manager) ListNetworkSets(w http.ResponseWriter, r *http.Request, params
 		set.Overlaps = overlaps(v.state, n)
 		out.Items = append(out.Items, set)
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 func overlaps(s *model.State, n *model.NetworkSet) []Overlap {
@@ -232,7 +232,7 @@ func (m *Manager) ListNamespaces(w http.ResponseWriter, r *http.Request, params 
 	for _, name := range page {
 		out.Items = append(out.Items, v.namespace(name, pods))
 	}
-	answer(w, http.StatusOK, out)
+	answer(w, out)
 }
 
 func (v *view) namespace(name string, pods map[model.Key]int) Namespace {
@@ -355,7 +355,7 @@ func (m *Manager) ListLabels(w http.ResponseWriter, r *http.Request, params List
 		all = append(all, labelKey(k, counts[k], values, prefix, key != ""))
 	}
 	page, total, _ := cut(all, params.Limit, nil)
-	answer(w, http.StatusOK, LabelList{Keys: page, Total: total, View: v.info()})
+	answer(w, LabelList{Keys: page, Total: total, View: v.info()})
 }
 
 func labelKey(key string, counts map[string]int, most int, prefix string, byPrefix bool) LabelKey {
@@ -373,10 +373,10 @@ func labelKey(key string, counts map[string]int, most int, prefix string, byPref
 
 // ListFlows implements ServerInterface.
 func (m *Manager) ListFlows(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, noFlows())
+	answer(w, noFlows())
 }
 
 // ListNodes implements ServerInterface.
 func (m *Manager) ListNodes(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, Unavailable{Reason: "agents do not report to the server in this version"})
+	answer(w, Unavailable{Reason: "agents do not report to the server in this version"})
 }

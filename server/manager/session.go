@@ -187,7 +187,7 @@ func (s *session) told() Session {
 
 // LoginMethods implements ServerInterface.
 func (m *Manager) LoginMethods(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, LoginMethods{Token: true, Oidc: m.provider()})
+	answer(w, LoginMethods{Token: true, Oidc: m.provider()})
 }
 
 // CreateSession implements ServerInterface.
@@ -207,7 +207,7 @@ func (m *Manager) CreateSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.open(w, s)
-	answer(w, http.StatusOK, s.told())
+	answer(w, s.told())
 }
 
 func (m *Manager) failLogin(w http.ResponseWriter, err error) {
@@ -220,7 +220,7 @@ func (m *Manager) failLogin(w http.ResponseWriter, err error) {
 
 // GetSession implements ServerInterface.
 func (m *Manager) GetSession(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusOK, sessionIn(r).told())
+	answer(w, sessionIn(r).told())
 }
 
 // DeleteSession implements ServerInterface.

@@ -103,7 +103,7 @@ func restrict(s *model.State, r rights) *model.State {
 	maps.DeleteFunc(out.NetworkSets, func(k model.Key, _ *model.NetworkSet) bool { return !r[k.Kind.String()].in(k.Namespace) })
 	maps.DeleteFunc(out.Policies, func(id verdict.PolicyID, _ *model.Policy) bool { return !r[id.Kind].in(id.Namespace) })
 	maps.DeleteFunc(out.Staged, func(id verdict.PolicyID, _ *model.StagedPolicy) bool { return !r[id.Kind].in(id.Namespace) })
-	maps.DeleteFunc(out.Profiles, func(name string, p *model.Profile) bool {
+	maps.DeleteFunc(out.Profiles, func(name string, _ *model.Profile) bool {
 		return !r["Profile"].all && name != model.DefaultAllowProfile().Name
 	})
 	maps.DeleteFunc(out.EndpointSlices, func(k model.Key, _ *model.EndpointSlice) bool { return !r["EndpointSlice"].in(k.Namespace) })
