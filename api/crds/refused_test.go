@@ -44,7 +44,7 @@ func rule(fields string, want ...string) refusal {
 // said beside it.
 func TestRefused(t *testing.T) {
 	s := newServer(t)
-	for _, c := range slices.Concat(refusedPolicies(), refusedGlobals(), refusedRules(), refusedEntities(), refusedValues(), refusedStaged(), refusedOthers()) {
+	for _, c := range slices.Concat(refusedEverywhere(), refusedStaged(), refusedOthers()) {
 		t.Run(fmt.Sprintf("%s/%s/%.80s", c.kind, c.name, c.spec), func(t *testing.T) {
 			got := s.create(t, object(t, c.kind, c.name, c.spec))
 			rest := slices.Clone(got)
@@ -64,6 +64,70 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusedEverywhere are the rows of policies, and the same of the staged kinds;
+// those of rules in every kind that has rules, in both directions.
+func refusedEverywhere() []refusal {
+	rules := slices.Concat(refusedRules(), refusedEntities(), refusedValues(), refusedBounds())
+	all := slices.Concat(refusedPolicies(), refusedGlobals(), rules)
+	for _, c := range all {
+		c.kind = "Staged" + c.kind
+		all = append(all, c)
+	}
+	for _, c := range rules {
+		for _, kind := range []string{"GlobalNetworkPolicy", "StagedGlobalNetworkPolicy", "Profile"} {
+			if strings.Contains(c.spec, "services:") && kind != "Profile" {
+				continue // there they need a namespace
+			}
+			c.kind = kind
+			all = append(all, c)
+		}
+		if !strings.Contains(c.spec, "http:") && !strings.Contains(c.spec, "services:") && strings.HasPrefix(c.spec, "ingress:") {
+			c.kind, c.spec, c.want = "NetworkPolicy", "e"+c.spec[2:], slices.Clone(c.want)
+			for i := range c.want {
+				c.want[i] = strings.Replace(c.want[i], "spec.ingress[", "spec.egress[", 1)
+			}
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// refusedBounds are the rows of what is too long or too much.
+func refusedBounds() []refusal {
+	list := func(n int, item func(int) string) string {
+		var all []string
+		for i := range n {
+			all = append(all, item(i))
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	}
+	net := func(i int) string { return fmt.Sprintf("10.%d.%d.0/24", i/256, i%256) }
+	method := func(i int) string { return fmt.Sprintf("M%d", i) }
+	path := func(i int) string { return fmt.Sprintf("{exact: /%d}", i) }
+	port := func(i int) string { return fmt.Sprint(i + 1) }
+	long := strings.Repeat("a", 1025)
+	var all []refusal
+	for _, side := range []string{"source", "destination"} {
+		for _, field := range []string{"selector", "notSelector", "namespaceSelector"} {
+			all = append(all, rule(side+": {"+field+": "+long+"}", side+"."+field+": may not be more than 1024 bytes"))
+		}
+		for _, field := range []string{"nets", "notNets"} {
+			all = append(all, rule(side+": {"+field+": "+list(257, net)+"}", side+"."+field+": must have at most 256 items"))
+		}
+		for _, field := range []string{"ports", "notPorts"} {
+			all = append(all, rule("protocol: TCP, "+side+": {"+field+": "+list(51, port)+"}", side+"."+field+": must have at most 50 items"))
+		}
+		all = append(all,
+			rule(side+": {serviceAccounts: {selector: "+long+"}}", side+".serviceAccounts.selector: may not be more than 1024 bytes"),
+			rule(side+": {notNets: [10.0.0.0/8, 10.0.0.0/8]}", side+`.notNets[1]: Duplicate value: "10.0.0.0/8"`))
+	}
+	return append(all,
+		rule("http: {methods: "+list(21, method)+"}", "http.methods: must have at most 20 items"),
+		rule("http: {paths: "+list(21, path)+"}", "http.paths: must have at most 20 items"),
+		rule("http: {paths: [{exact: /"+long+"}]}", "http.paths[0].exact: may not be more than 1024 bytes"),
+		rule("http: {paths: [{prefix: /"+long+"}]}", "http.paths[0].prefix: may not be more than 1024 bytes"))
 }
 
 func refusedPolicies() []refusal {
