@@ -87,11 +87,12 @@ func (w *world) status(t *testing.T) {
 // nothing changes.
 func (w *world) othersStay(t *testing.T, u *unstructured.Unstructured) {
 	defer w.delete(t, u)
-	programmed := map[string]any{
+	const seen = "example.org/Seen"
+	other := map[string]any{
 		"apiVersion": u.GetAPIVersion(), "kind": u.GetKind(), "metadata": map[string]any{"name": u.GetName()},
-		"status": map[string]any{"conditions": []metav1.Condition{{Type: v3.ConditionProgrammed, Status: "True", Reason: "Test", LastTransitionTime: metav1.Now()}}},
+		"status": map[string]any{"conditions": []metav1.Condition{{Type: seen, Status: "True", Reason: "Test", LastTransitionTime: metav1.Now()}}},
 	}
-	body, err := json.Marshal(programmed)
+	body, err := json.Marshal(other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +102,23 @@ func (w *world) othersStay(t *testing.T, u *unstructured.Unstructured) {
 	if err := w.patch(w.admin, u, `{"spec": {"order": 4}}`); err != nil {
 		t.Fatal(err)
 	}
-	now := w.soon(t, u, "Accepted", "True", "Accepted", "")
-	conditions, _, _ := unstructured.NestedSlice(now.Object, "status", "conditions")
-	if len(conditions) != 2 {
-		t.Errorf("conditions: %v", conditions)
-	}
+	w.soon(t, u, "Accepted", "True", "Accepted", "")
+	var now *unstructured.Unstructured
+	w.eventually(t, "what the server has to say is said", func() (err error) {
+		if now, err = w.get(u); err != nil {
+			return err
+		}
+		conditions, _, _ := unstructured.NestedSlice(now.Object, "status", "conditions")
+		at := map[string]any{}
+		for _, c := range conditions {
+			c := c.(map[string]any)
+			at[fmt.Sprint(c["type"])] = c["observedGeneration"]
+		}
+		if _, ok := at[seen]; !ok || at[v3.ConditionProgrammed] != now.GetGeneration() || len(at) != 3 {
+			return fmt.Errorf("conditions: %v", conditions)
+		}
+		return nil
+	})
 	time.Sleep(500 * time.Millisecond) // time enough for a write that nobody asked for
 	if later, err := w.get(u); err != nil || later.GetResourceVersion() != now.GetResourceVersion() {
 		t.Errorf("it is written again: %v %v", later.Object["status"], err)
