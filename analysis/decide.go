@@ -9,10 +9,11 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-// Decider decides what happens to a packet at one endpoint in one direction.
-// The oracle is one; OfTables makes one of tables.
+// Decider decides what happens to a packet in one stage of one endpoint in one
+// direction. A stage other than normal that no policy concerns is allowed with
+// verdict.NoPolicyApplies. The oracle is one; OfTables makes one of tables.
 type Decider interface {
-	Decide(e *model.Endpoint, d verdict.Direction, p verdict.Packet) verdict.Trace
+	DecideStage(e *model.Endpoint, s verdict.Stage, d verdict.Direction, p verdict.Packet) verdict.Trace
 }
 
 // OfTables returns a Decider that looks decisions up in tables. What is not in
@@ -22,51 +23,135 @@ func OfTables(t *table.Tables) Decider { return tables{t} }
 
 type tables struct{ *table.Tables }
 
-// Decide implements Decider.
-func (t tables) Decide(e *model.Endpoint, d verdict.Direction, p verdict.Packet) verdict.Trace {
-	if found := t.Lookup(e.ID, d, p); found != nil {
+// DecideStage implements Decider.
+func (t tables) DecideStage(e *model.Endpoint, s verdict.Stage, d verdict.Direction, p verdict.Packet) verdict.Trace {
+	if found := t.LookupStage(e.ID, s, d, p); found != nil {
 		return found.Trace()
+	}
+	if t.Endpoints[e.ID] != nil && s != verdict.Normal {
+		return verdict.Trace{Verdict: verdict.Allow, Reason: verdict.NoPolicyApplies}
 	}
 	return verdict.Trace{}
 }
 
-// Outcome is what became of a new connection: the verdict, and the traces of
+// Outcome is what became of a new connection: the verdict, and what happened on
 // both sides. Ingress is nil if egress denied, since the packet never got
 // there.
 type Outcome struct {
 	Verdict         verdict.Verdict
-	Egress, Ingress *verdict.Trace
+	Egress, Ingress *Passage
+}
+
+// Passage is what became of a packet on one side of a connection.
+type Passage struct {
+	// Trace is that of the checkpoint that denied, or of the last that decided,
+	// or the side's fixed verdict if none did.
+	verdict.Trace
+	// At is the checkpoint that Trace is of; its Endpoint is nil for a fixed
+	// verdict.
+	At model.Checkpoint
+	// Met are the checkpoints that were asked and that policy concerns, and the
+	// one that decided, in order.
+	Met []Meeting
+}
+
+// Meeting is what one checkpoint said.
+type Meeting struct {
+	verdict.Trace
+	At model.Checkpoint
+	// visits is what was looked at; nil if that was not asked for.
+	visits []evaluate.Visit
+}
+
+// decides reports whether the packet's fate was settled here, as far as the
+// stage goes; else the stage let it go on for want of a rule.
+func (m *Meeting) decides() bool {
+	return m.At.Stage == verdict.Normal || m.Verdict == verdict.Deny || m.Reason == verdict.ByRule
 }
 
 // Decide decides a connection: the source's side first, and the destination's
-// if that allows (semantics.md section 9).
+// if that allows (semantics.md sections 9 and 11).
 func Decide(by Decider, c model.Connection, p verdict.Packet) Outcome {
-	egress := side(by, c.Egress, verdict.Egress, p)
-	o := Outcome{Verdict: egress.Verdict, Egress: &egress}
-	if egress.Verdict == verdict.Allow {
-		ingress := side(by, c.Ingress, verdict.Ingress, p)
-		o.Verdict, o.Ingress = ingress.Verdict, &ingress
-	}
+	o, _ := decide(c, func(at model.Checkpoint) (Meeting, error) {
+		return Meeting{Trace: by.DecideStage(at.Endpoint, at.Stage, at.Direction, p), At: at}, nil
+	})
 	return o
 }
 
-func side(by Decider, s model.Side, d verdict.Direction, p verdict.Packet) verdict.Trace {
-	if s.Endpoint == nil {
-		return s.Fixed
+// asker says what happens at a checkpoint.
+type asker func(model.Checkpoint) (Meeting, error)
+
+func decide(c model.Connection, ask asker) (Outcome, error) {
+	egress, err := pass(c.Egress, ask)
+	if err != nil {
+		return Outcome{}, err
 	}
-	return by.Decide(s.Endpoint, d, p)
+	o := Outcome{Verdict: egress.Verdict, Egress: egress}
+	if egress.Verdict == verdict.Allow {
+		if o.Ingress, err = pass(c.Ingress, ask); err != nil {
+			return Outcome{}, err
+		}
+		o.Verdict = o.Ingress.Verdict
+	}
+	return o, nil
 }
 
-// agree checks that the tables give what the oracle gives.
-func agree(e *model.Endpoint, d verdict.Direction, p verdict.Packet, oracle *evaluate.Oracle, t *table.Tables) (verdict.Trace, []evaluate.Visit, error) {
-	want, visits := oracle.Explain(e, d, p)
-	got := t.Lookup(e.ID, d, p)
-	if got != nil && got.Equal(table.Decided(want)) {
-		return got.Trace(), visits, nil
+// pass walks the checkpoints of a side up to one that denies.
+func pass(s model.Side, ask asker) (*Passage, error) {
+	out := &Passage{}
+	var skips []model.Checkpoint // those that allowed so that others are skipped
+	for _, at := range s.Checkpoints {
+		if skipped(at, skips) {
+			continue
+		}
+		m, err := ask(at)
+		if err != nil {
+			return nil, err
+		}
+		if m.Reason != verdict.NoPolicyApplies || at.Stage == verdict.Normal {
+			out.Met = append(out.Met, m)
+		}
+		if m.decides() {
+			out.Trace, out.At = m.Trace, at
+		}
+		if m.Verdict == verdict.Deny {
+			return out, nil
+		}
+		if m.Accepts() {
+			skips = append(skips, at)
+		}
 	}
-	found := "no decision"
-	if got != nil {
-		found = got.String()
+	if s.Endpoint == nil {
+		out.Trace, out.At = s.Fixed, model.Checkpoint{}
 	}
-	return verdict.Trace{}, nil, fmt.Errorf("the tables and the oracle differ about %s of %s, %s: the tables say %q, the oracle says %q; please report this as a bug", d, e.ID, p, found, &want)
+	return out, nil
+}
+
+func skipped(at model.Checkpoint, by []model.Checkpoint) bool {
+	for _, b := range by {
+		if b.Skips(at) {
+			return true
+		}
+	}
+	return false
+}
+
+// agreed returns an asker that checks that the tables give what the oracle gives.
+func agreed(p verdict.Packet, oracle *evaluate.Oracle, t *table.Tables) asker {
+	return func(at model.Checkpoint) (Meeting, error) {
+		want, visits := oracle.ExplainStage(at.Endpoint, at.Stage, at.Direction, p)
+		got := OfTables(t).DecideStage(at.Endpoint, at.Stage, at.Direction, p)
+		if got.Equal(&want) {
+			return Meeting{Trace: got, At: at, visits: visits}, nil
+		}
+		found := "no decision"
+		if got.Reason != verdict.NoReason {
+			found = got.String()
+		}
+		what := at.Direction.String()
+		if at.Stage != verdict.Normal {
+			what = at.Stage.String() + " " + what
+		}
+		return Meeting{}, fmt.Errorf("the tables and the oracle differ about %s of %s, %s: the tables say %q, the oracle says %q; please report this as a bug", what, at.Endpoint.ID, p, found, &want)
+	}
 }

@@ -54,17 +54,27 @@ type Pending struct {
 type Side struct {
 	// Endpoint is what is policed; empty if nothing is.
 	Endpoint string `json:"endpoint,omitempty"`
-	Verdict  string `json:"verdict"`
-	Reason   string `json:"reason"`
-	Tier     string `json:"tier,omitempty"`
-	Policy   string `json:"policy,omitempty"`
-	Rule     *int   `json:"rule,omitempty"`
+	// Stage is the stage of a host endpoint that decided; empty for the normal
+	// one.
+	Stage string `json:"stage,omitempty"`
+	// Direction is that of the policy, in an element of Stages; else empty: it
+	// is the side's own.
+	Direction string `json:"direction,omitempty"`
+	Verdict   string `json:"verdict"`
+	Reason    string `json:"reason"`
+	Tier      string `json:"tier,omitempty"`
+	Policy    string `json:"policy,omitempty"`
+	Rule      *int   `json:"rule,omitempty"`
 	// Policies are those that applied in the tier whose end decided.
 	Policies []string `json:"policies,omitempty"`
 	Profile  string   `json:"profile,omitempty"`
 	// Path holds every rule that matched and every tier that was passed or
 	// defaulted, in order; never nil.
 	Path []Step `json:"path"`
+
+	// Stages are all that the packet met on this side and that policy concerns,
+	// the one that decided too, as the packet met them; nil if that one was all.
+	Stages []*Side `json:"stages,omitempty"`
 
 	// Visits is all that was looked at, also what did not match; nil if
 	// nothing is policed here.
@@ -103,17 +113,11 @@ func Explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
 	} else if verdict.IsICMP(p.Protocol) {
 		x.ICMP = fmt.Sprintf("%d/%d", p.DstPort>>8, p.DstPort&255)
 	}
-	oracle := evaluate.New(s)
-	if x.Egress, err = explainSide(c.Egress, verdict.Egress, p, oracle, t); err != nil {
+	o, err := decide(c, agreed(p, evaluate.New(s), t))
+	if err != nil {
 		return nil, err
 	}
-	x.Verdict = x.Egress.Verdict
-	if x.Egress.Trace.Verdict == verdict.Allow {
-		if x.Ingress, err = explainSide(c.Ingress, verdict.Ingress, p, oracle, t); err != nil {
-			return nil, err
-		}
-		x.Verdict = x.Ingress.Verdict
-	}
+	x.Verdict, x.Egress, x.Ingress = o.Verdict.String(), sideOf(o.Egress), sideOf(o.Ingress)
 	for _, side := range []struct {
 		at *model.Endpoint
 		d  verdict.Direction
@@ -126,17 +130,28 @@ func Explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
 	return x, nil
 }
 
-func explainSide(side model.Side, d verdict.Direction, p verdict.Packet, oracle *evaluate.Oracle, t *table.Tables) (*Side, error) {
-	if side.Endpoint == nil {
-		return NewSide("", side.Fixed), nil
+// sideOf returns a passage in the form of an explanation; nil for nil.
+func sideOf(p *Passage) *Side {
+	if p == nil {
+		return nil
 	}
-	trace, visits, err := agree(side.Endpoint, d, p, oracle, t)
-	if err != nil {
-		return nil, err
+	out := NewSide("", p.Trace)
+	for i := range p.Met {
+		m := &p.Met[i]
+		side := NewSide(m.At.Endpoint.ID.String(), m.Trace)
+		side.Visits, side.Direction = m.visits, m.At.Direction.String()
+		if m.At.Stage != verdict.Normal {
+			side.Stage = m.At.Stage.String()
+		}
+		out.Stages = append(out.Stages, side)
+		if m.At == p.At {
+			out.Endpoint, out.Stage, out.Visits = side.Endpoint, side.Stage, side.Visits
+		}
 	}
-	out := NewSide(side.Endpoint.ID.String(), trace)
-	out.Visits = visits
-	return out, nil
+	if len(out.Stages) == 1 && p.Met[0].At == p.At { // it says nothing more
+		out.Stages = nil
+	}
+	return out
 }
 
 // NewSide returns a trace at an endpoint in the form of an explanation, without
@@ -177,6 +192,13 @@ func names(ids []verdict.PolicyID) []string {
 // Because says in words what decided, for instance "rule 2 of
 // GlobalNetworkPolicy//block-red in tier security".
 func (s *Side) Because() string {
+	if s.Stage != "" {
+		return s.decided() + ", in the " + s.Stage + " stage"
+	}
+	return s.decided()
+}
+
+func (s *Side) decided() string {
 	switch s.Trace.Reason {
 	case verdict.ByRule:
 		return fmt.Sprintf("rule %d of %s in tier %s", *s.Rule, s.Policy, s.Tier)
@@ -194,6 +216,9 @@ func (s *Side) Because() string {
 		}
 		if s.Endpoint == "" {
 			return "no host endpoint polices this"
+		}
+		if s.Stage != "" {
+			return "no rule decides, and the packet goes on"
 		}
 		return "no policy and no profile of the host endpoint decides"
 	case verdict.NotAnEndpoint:

@@ -123,7 +123,7 @@ func sameWay(a, b *analysis.Side) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Trace.Equal(&b.Trace)
+	return a.Trace.Equal(&b.Trace) && a.Stage == b.Stage && slices.EqualFunc(a.Stages, b.Stages, sameWay)
 }
 
 func mark(verdict string) string {
@@ -142,7 +142,17 @@ func showSide(w io.Writer, p painter, direction, ref string, s *analysis.Side) {
 		ref = s.Endpoint
 	}
 	fmt.Fprintf(w, "\n%s at %s\n", p.bold(direction), ref)
-	showVisits(w, p, s)
+	if s.Stages == nil {
+		showVisits(w, p, s)
+	}
+	for _, stage := range s.Stages {
+		name := stage.Stage
+		if name == "" {
+			name = verdict.Normal.String()
+		}
+		fmt.Fprintf(w, "  │ %s %s of %s  %s: %s\n", p.bold(name), stage.Direction, stage.Endpoint, p.verdict(stage.Verdict, mark(stage.Verdict)+" "+stage.Verdict), stage.Because())
+		showVisits(w, p, stage)
+	}
 	fmt.Fprintf(w, "  %s: %s\n", p.verdict(s.Verdict, mark(s.Verdict)+" "+s.Verdict), s.Because())
 }
 

@@ -9,10 +9,13 @@ import (
 // as semantics.md section 9 writes it.
 func (o *Oracle) walk(e *model.Endpoint, stage verdict.Stage, d verdict.Direction, p verdict.Packet, all bool) (verdict.Trace, []Visit) {
 	w := &walker{oracle: o, stage: stage, direction: d, packet: p, all: all}
+	tiers := o.EffectiveStage(e, stage, d)
+	if stage != verdict.Normal && len(tiers) == 0 { // there is no such stage, hence no failsafe in it
+		return verdict.Trace{Verdict: verdict.Allow, Reason: verdict.NoPolicyApplies}, nil
+	}
 	if e.ID.Kind == verdict.Host && stage.HasFailsafe() && o.failsafe(e.Node, d, p) {
 		return verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByFailsafe}, nil
 	}
-	tiers := o.EffectiveStage(e, stage, d)
 	for _, t := range tiers {
 		if w.tier(t) {
 			return w.trace, w.visits
@@ -21,8 +24,6 @@ func (o *Oracle) walk(e *model.Endpoint, stage verdict.Stage, d verdict.Directio
 	switch {
 	case e.ID.Kind == verdict.Pod:
 		w.podProfile(e, len(tiers) > 0)
-	case stage != verdict.Normal && len(tiers) == 0:
-		w.decide(verdict.Allow, verdict.NoPolicyApplies)
 	case stage != verdict.Normal:
 		w.decide(verdict.Allow, verdict.ByHostDefault)
 	default:

@@ -15,11 +15,15 @@ import (
 type Side struct {
 	// Addr is the end's address.
 	Addr netip.Addr
-	// Endpoint is what polices the connection at this end; nil if nothing
-	// does, and then Fixed says why.
+	// Endpoint is what polices the connection at this end in the normal stage;
+	// nil if nothing does, and then Fixed says why.
 	Endpoint *Endpoint
-	// Fixed is the verdict where no policy is asked.
+	// Fixed is the verdict where no policy is asked, or where what Checkpoints
+	// ask lets the packet go on and Endpoint is nil.
 	Fixed verdict.Trace
+	// Checkpoints are where the first packet meets policy on this side, in its
+	// order. Endpoint's normal stage is among them.
+	Checkpoints []Checkpoint
 }
 
 // Connection is who polices a connection between two references, and with
@@ -69,6 +73,13 @@ func (s *State) Connect(from, to string) (Connection, error) {
 	if c.Egress.Addr, c.Ingress.Addr, err = commonFamily(src, dst, from, to); err != nil {
 		return Connection{}, err
 	}
+	s.ends(&c, src, dst)
+	s.checkpoints(&c, src, dst)
+	return c, nil
+}
+
+// ends finds what polices each end in the normal stage, or why nothing does.
+func (s *State) ends(c *Connection, src, dst place) {
 	c.Egress.Endpoint, c.Ingress.Endpoint = src.pod, dst.pod
 	outside := verdict.Trace{Verdict: verdict.Allow, Reason: verdict.NotAnEndpoint}
 	host := verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByHostDefault}
@@ -93,7 +104,6 @@ func (s *State) Connect(from, to string) (Connection, error) {
 			c.Ingress.Fixed.Verdict = verdict.Deny
 		}
 	}
-	return c, nil
 }
 
 func commonFamily(src, dst place, from, to string) (a, b netip.Addr, err error) {
@@ -200,12 +210,7 @@ func (s *State) governing(node string, a netip.Addr) *Endpoint {
 		}
 		return 0
 	}
-	var found []*Endpoint
-	for _, e := range s.Endpoints {
-		if e.ID.Kind == verdict.Host && e.Node == node && rank(e) > 0 {
-			found = append(found, e)
-		}
-	}
+	found := s.hostEndpoints(node, func(e *Endpoint) bool { return rank(e) > 0 })
 	if len(found) == 0 {
 		return nil
 	}

@@ -73,6 +73,9 @@ func (r *reader) check(spec *CheckSpec, path string) Check {
 			r.word(path+".direction", spec.Direction, "ingress", "egress")
 		}
 	}
+	if stages := stages(); spec.Stage != "" && !contains(stages, spec.Stage) {
+		r.word(path+".stage", spec.Stage, stages...)
+	}
 	if _, ok := verdict.ParsePolicyID(spec.Policy); spec.Policy != "" && !ok {
 		r.policy(path+".policy", spec.Policy)
 	}
@@ -118,6 +121,14 @@ func direction(text string) (verdict.Direction, bool) {
 		}
 	}
 	return verdict.Ingress, false
+}
+
+func stages() []string {
+	var all []string
+	for _, s := range verdict.Stages {
+		all = append(all, s.String())
+	}
+	return all
 }
 
 // reasons are the words of commands.md.

@@ -12,10 +12,9 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-// Engine decides what happens to a packet at one endpoint in one direction.
-type Engine interface {
-	Decide(e *model.Endpoint, d verdict.Direction, p verdict.Packet) verdict.Trace
-}
+// Engine decides what happens to a packet in one stage of one endpoint in one
+// direction.
+type Engine = analysis.Decider
 
 // Oracle returns the engine that reads policy plainly.
 func Oracle(s *model.State) Engine { return evaluate.New(s) }
@@ -104,7 +103,7 @@ func (c *Check) run(s *model.State, e Engine) Outcome {
 func (c *Check) expected() []string {
 	line := c.Expect.String()
 	for _, part := range []struct{ name, value string }{
-		{"direction", c.CheckSpec.Direction}, {"reason", c.Reason}, {"tier", c.Tier}, {"policy", c.Policy},
+		{"direction", c.CheckSpec.Direction}, {"stage", c.Stage}, {"reason", c.Reason}, {"tier", c.Tier}, {"policy", c.Policy},
 	} {
 		if part.value != "" {
 			line += ", " + part.name + " " + part.value
@@ -120,11 +119,25 @@ func (c *Check) expected() []string {
 }
 
 func describe(o analysis.Outcome) []string {
-	lines := []string{o.Verdict.String(), "egress  " + o.Egress.String()}
+	lines := append([]string{o.Verdict.String()}, passage("egress ", o.Egress)...)
 	if o.Ingress != nil {
-		return append(lines, "ingress "+o.Ingress.String())
+		return append(lines, passage("ingress", o.Ingress)...)
 	}
 	return append(lines, "ingress not reached")
+}
+
+// passage says what decided on a side, and before it what else was met there.
+func passage(side string, p *analysis.Passage) []string {
+	var lines []string
+	for i := range p.Met {
+		if m := &p.Met[i]; m.At != p.At {
+			lines = append(lines, fmt.Sprintf("%s %s %s of %s: %s", side, m.At.Stage, m.At.Direction, m.At.Endpoint.ID, m.String()))
+		}
+	}
+	if p.At.Stage != verdict.Normal {
+		side += " " + p.At.Stage.String()
+	}
+	return append(lines, side+" "+p.String())
 }
 
 // judge returns what is not as expected.
@@ -136,7 +149,7 @@ func (c *Check) judge(s *model.State, found analysis.Outcome) []string {
 	if id, ok := verdict.ParsePolicyID(c.Policy); ok && s.Policies[id] == nil {
 		why = append(why, "there is no policy "+c.Policy)
 	}
-	if c.Direction == nil && c.Tier == "" && c.Policy == "" && c.Rule == nil && c.Reason == "" {
+	if c.Direction == nil && c.Stage == "" && c.Tier == "" && c.Policy == "" && c.Rule == nil && c.Reason == "" {
 		return why
 	}
 	var first []string
@@ -159,23 +172,23 @@ func verb(v verdict.Verdict) string {
 	return "denied"
 }
 
-// entries returns the traces that the optional expectations may speak of: that
+// entries returns the sides that the optional expectations may speak of: that
 // of the named direction, else of the one that denies; where both allow,
 // either will do.
-func (c *Check) entries(found analysis.Outcome) []*verdict.Trace {
+func (c *Check) entries(found analysis.Outcome) []*analysis.Passage {
 	switch {
 	case c.Direction != nil && *c.Direction == verdict.Egress:
-		return []*verdict.Trace{found.Egress}
+		return []*analysis.Passage{found.Egress}
 	case c.Direction != nil, found.Egress.Verdict == verdict.Allow && found.Verdict == verdict.Deny:
-		return []*verdict.Trace{found.Ingress}
+		return []*analysis.Passage{found.Ingress}
 	case found.Verdict == verdict.Deny:
-		return []*verdict.Trace{found.Egress}
+		return []*analysis.Passage{found.Egress}
 	}
-	return []*verdict.Trace{found.Ingress, found.Egress}
+	return []*analysis.Passage{found.Ingress, found.Egress}
 }
 
 // misses compares the optional expectations with the entry that decided.
-func (c *Check) misses(t *verdict.Trace) []string {
+func (c *Check) misses(t *analysis.Passage) []string {
 	if t == nil {
 		return []string{"ingress was not reached: egress denied"}
 	}
@@ -185,6 +198,7 @@ func (c *Check) misses(t *verdict.Trace) []string {
 			why = append(why, fmt.Sprintf("%s is %q, expected %q", what, got, want))
 		}
 	}
+	differ("stage", t.At.Stage.String(), c.Stage)
 	differ("reason", t.Reason.String(), c.Reason)
 	var step verdict.Step
 	if d := t.Deciding(); d != nil {

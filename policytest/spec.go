@@ -27,7 +27,7 @@ type Spec struct {
 	Selects []SelectSpec `json:"selects"`
 }
 
-// CheckSpec is one connection and what is expected of it. Direction, Tier,
+// CheckSpec is one connection and what is expected of it. Direction, Stage, Tier,
 // Policy, Rule and Reason speak of the entry that decides in the direction, or
 // of that of the direction that denies where Direction is left out. Expect
 // speaks of the whole connection.
@@ -41,7 +41,10 @@ type CheckSpec struct {
 	// empty does not ask.
 	Pending   string `json:"pending,omitempty"`
 	Direction string `json:"direction"`
-	Tier      string `json:"tier"`
+	// Stage is that of the host endpoint which decides: untracked, preDNAT,
+	// forward, or normal, which is also that of pods. Empty does not ask.
+	Stage string `json:"stage"`
+	Tier  string `json:"tier"`
 	// Policy is Kind/namespace/name. At the end of a tier it is one of the
 	// policies that applied.
 	Policy string `json:"policy"`
