@@ -41,7 +41,7 @@ func (w *walker) scalar(n *yaml.Node, t reflect.Type, path string) (any, bool) {
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		want = "a whole number"
 	}
-	hint := ""
+	hint := "write " + want
 	switch number, isNumber := value.(float64); {
 	case isNumber && (math.IsNaN(number) || math.IsInf(number, 0)):
 		want, hint = "a finite number", "write a number, or leave the field out"

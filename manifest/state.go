@@ -34,6 +34,7 @@ func State(objects []*Object) (*model.State, []model.Problem) {
 		b.byName[o.Name()] = o
 		b.add(o, addresses)
 	}
+	b.problems = append(b.problems, missingNamespaces(objects)...)
 	b.imply(objects)
 	for _, p := range translate.Check(b.state) {
 		if o := b.byName[p.Object]; o != nil {

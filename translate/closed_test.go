@@ -101,7 +101,7 @@ func packet(d verdict.Direction, local, remote netip.Addr) verdict.Packet {
 
 // warnings are the codes of problems in a rule whose meaning is clear all the
 // same: the rule applies as it is written.
-var warnings = []string{"net-catch-all", "net-families", "protocol-family", "http-not-seen"}
+var warnings = []string{"net-catch-all", "item-repeated", "net-families", "protocol-family", "http-not-seen"}
 
 // FuzzPolicy: no manifest makes the translation panic; what it cannot read in a
 // rule closes the direction and nothing else does; and oracle and tables take

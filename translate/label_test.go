@@ -201,7 +201,7 @@ func TestSetCannotPass(t *testing.T) {
 		if kind == "NetworkSet" {
 			meta = "{name: s, namespace: blue, labels: {projectcalico.org/namespace: red}}"
 		}
-		object, problems := translate.Object(read(t, "apiVersion: projectcalico.org/v3\nkind: "+kind+"\nmetadata: "+meta)[0])
+		object, problems := translate.Object(read(t, "apiVersion: projectcalico.org/v3\nkind: "+kind+"\nmetadata: "+meta+"\nspec: {nets: [192.0.2.7]}")[0])
 		if diff := cmp.Diff(want, object.(*model.NetworkSet).Labels); diff != "" || len(problems) != 1 {
 			t.Errorf("%s: %v (-want +got)\n%s", kind, problems, diff)
 		}

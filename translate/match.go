@@ -113,12 +113,14 @@ func (r *ruleReader) http(in *v3.Rule, out *model.Rule) {
 	if out.Protocol != nil && *out.Protocol != verdict.TCP {
 		r.fail(problemf("http-invalid", ".protocol", "rules with HTTP match must have protocol TCP or unset"))
 	}
-	for i, m := range h.Methods {
-		if slices.Contains(h.Methods[:i], m) {
+	methods := atMost(r, h.Methods, maxHTTP, ".http.methods", "leave methods out to take in all of them")
+	for i, m := range methods {
+		if slices.Contains(methods[:i], m) {
 			r.fail(problemf("http-invalid", fmt.Sprintf(".http.methods[%d]", i), "method %q is there twice", m))
 		}
 	}
-	for i, p := range h.Paths {
+	atMost(r, h.Headers, maxHTTP, ".http.headers", "write fewer conditions")
+	for i, p := range atMost(r, h.Paths, maxHTTP, ".http.paths", "write a prefix in the place of many paths, or several rules") {
 		path := p.Exact + p.Prefix
 		at := fmt.Sprintf(".http.paths[%d]", i)
 		switch {

@@ -65,7 +65,7 @@ func problemRows() []problemRow {
 		{"a CNP with a bad port", cnp("ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {range: {start: 9, end: 8}}}}]}]"), "port-invalid", in + ".protocols[0].tcp.destinationPort", "ports 9 to 8 are not a range of 1 to 65535", onceUnread, kept},
 		{"a CNP with another action", cnp("ingress: [{action: Allow, from: [{namespaces: {}}]}]"), "action-invalid", in + ".action", `"Allow" is not an action of a ClusterNetworkPolicy`, "write Accept, Deny or Pass; until then the rule denies everything at its place", kept},
 		{"a policy's name in upper case", manifest("GlobalNetworkPolicy", "", "Web", "{}"), "name-invalid", "metadata.name", "name must be a DNS label, or two of them joined by a dot", "write web", kept},
-		{"a set's name", manifest("GlobalNetworkSet", "", "a_b", "{}"), "name-invalid", "metadata.name", "name must consist of lower case alphanumeric characters, '-' or '.'", "choose another name, of at most 63 letters, digits and dashes", kept},
+		{"a set's name", manifest("GlobalNetworkSet", "", "a_b", "{nets: [192.0.2.7]}"), "name-invalid", "metadata.name", "name must consist of lower case alphanumeric characters, '-' or '.'", "choose another name, of at most 63 letters, digits and dashes", kept},
 		{"a tier's name with a dot", manifest("Tier", "", "a.b", "{order: 1}"), "name-invalid", "metadata.name", "name must consist of lower case alphanumeric characters or '-'", "choose another name, of at most 63 letters, digits and dashes", kept},
 		{"an action that is none", ingress("{action: Reject}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
 		{"no action", ingress("{}"), "action-invalid", in + ".action", `"" is not an action`, "write Allow, Deny, Pass or Log", denied},
@@ -115,7 +115,7 @@ func problemRows() []problemRow {
 		{"a Kubernetes protocol", knp("{podSelector: {}, ingress: [{ports: [{protocol: ICMP}]}]}"), "protocol-invalid", in + ".ports[0].protocol", `"ICMP" is not a protocol`, "write TCP, UDP or SCTP; the rule is not used until it is mended", kept},
 		{"a set's net", manifest("NetworkSet", "blue", "s", "{nets: [10.0.0.0/8, web]}"), "net-syntax", "spec.nets[1]", `"web" is neither a CIDR nor an address`, "write for instance 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32", kept},
 		{"a set's domain", manifest("GlobalNetworkSet", "", "s", "{allowedEgressDomains: ['*.example.com']}"), "not-supported", "spec.allowedEgressDomains[0]", "domains are not enforced by this version", "nothing is allowed because of the domain; the set's nets hold", kept},
-		{"a set's reserved label", "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: s, namespace: blue, labels: {projectcalico.org/namespace: red}}", "label-reserved", "metadata.labels", "projectcalico.org/namespace is not a valid label name", "remove the label; the namespace is the object's own", kept},
+		{"a set's reserved label", "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: s, namespace: blue, labels: {projectcalico.org/namespace: red}}\nspec: {nets: [192.0.2.7]}", "label-reserved", "metadata.labels", "projectcalico.org/namespace is not a valid label name", "remove the label; the namespace is the object's own", kept},
 		{"a host endpoint without a node", manifest("HostEndpoint", "", "h", "{interfaceName: eth0}"), "host-endpoint-node", "spec.node", "node must be specified", "name the node that the interface is on", kept},
 		{"a host endpoint that is nowhere", manifest("HostEndpoint", "", "h", "{node: n1}"), "host-endpoint-interface", "spec", "at least one of interfaceName or expectedIPs must be specified", `write interfaceName: "*" for all interfaces of the node`, kept},
 		{"an expected IP", manifest("HostEndpoint", "", "h", "{node: n1, expectedIPs: [10.0.0.1, 10.0.0.0/8]}"), "address-syntax", "spec.expectedIPs[1]", `"10.0.0.0/8" is not an address`, "write a single IPv4 or IPv6 address without a prefix length", kept},
@@ -149,6 +149,8 @@ func problemRows() []problemRow {
 		{"type Egress before DNAT", gnp("{preDNAT: true, applyOnForward: true, types: [Ingress, Egress]}"), "prednat-egress", "spec.types", "preDNAT policy cannot have 'Egress' type", "remove Egress from types", kept},
 		{"preDNAT without forward", gnp("{preDNAT: true}"), "stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true", "write applyOnForward: true, since such policy meets forwarded traffic too", kept},
 		{"doNotTrack without forward", gnp("{doNotTrack: true}"), "stage-forward", "spec.applyOnForward", "applyOnForward must be true if either preDNAT or doNotTrack is true", "write applyOnForward: true, since such policy meets forwarded traffic too", kept},
+		{"too many ports", ingress("{action: Allow, protocol: TCP, destination: {ports: [" + strings.Repeat("80, ", 50) + "81]}}"), "too-long", in + ".destination.ports", "51 items where at most 50 are allowed", `write ranges, such as "8000:8080", or several rules`, denied},
+		{"a net twice", ingress("{action: Allow, source: {nets: [10.0.0.0/8, 10.0.0.0/8]}}"), "item-repeated", in + ".source.nets[1]", `"10.0.0.0/8" is there twice, first as item 1`, "remove one of them", kept},
 		{"a profile's rule", manifest("Profile", "", "prof", "{ingress: [{action: Reject}]}"), "action-invalid", in + ".action", `"Reject" is not an action`, "write Allow, Deny, Pass or Log", denied},
 	}
 }
@@ -203,6 +205,7 @@ func TestEveryCodeHasACase(t *testing.T) {
 		"setting-name": true, "setting-not-read": true, "setting-invalid": true, // TestConfiguration
 		"template-name": true, "template-interface": true, "template-duplicate": true, "label-invalid": true, // TestAutoHost
 		"http-invalid": true, "http-not-seen": true, // TestHTTP
+		"set-empty": true, // TestEmptySet
 	}
 	for _, row := range problemRows() {
 		tried[row.code] = true

@@ -18,8 +18,13 @@ type scope struct {
 }
 
 // rules translates the rules of one direction. It reports true if one of them
-// cannot be read: the direction is then denied whole, not half applied.
+// cannot be read, or if there are more than are allowed: the direction is then
+// denied whole, not half applied.
 func rules(in []v3.Rule, path string, s scope, r *reporter) (out []model.Rule, invalid bool) {
+	if len(in) > maxRules {
+		r.add(tooLong(path, len(in), maxRules, "rules", "write several policies, or put nets and ports of one action into one rule"))
+		in, invalid = in[:maxRules], true
+	}
 	for i := range in {
 		rr := &ruleReader{reporter: r, path: fmt.Sprintf("%s[%d]", path, i), scope: s}
 		rule := rr.rule(&in[i])
@@ -156,7 +161,8 @@ func (r *ruleReader) selectors(in *v3.EntityRule, path string, out *model.Peer) 
 	var body []*selector.Selector
 	if a := in.ServiceAccounts; a != nil {
 		if len(a.Names) > 0 {
-			body = append(body, selector.In(model.LabelServiceAccount, a.Names...))
+			names := atMost(r, a.Names, maxAccounts, path+".serviceAccounts.names", "label the accounts and write a selector")
+			body = append(body, selector.In(model.LabelServiceAccount, names...))
 		}
 		if a.Selector != "" {
 			s := r.selector(a.Selector, path+".serviceAccounts.selector")
@@ -213,6 +219,8 @@ func (r *ruleReader) parse(text, path string) *selector.Selector {
 }
 
 func (r *ruleReader) nets(in []string, path string) []netip.Prefix {
+	in = atMost(r, in, maxNets, path, "put the nets into a NetworkSet or GlobalNetworkSet and select it by a label")
+	r.distinct(in, path)
 	var out []netip.Prefix
 	for i, text := range in {
 		at := fmt.Sprintf("%s[%d]", path, i)
@@ -230,6 +238,7 @@ func (r *ruleReader) nets(in []string, path string) []netip.Prefix {
 }
 
 func (r *ruleReader) ports(in []v3.Port, path string, protocol *uint8) (numbers []model.PortRange, names []string) {
+	in = atMost(r, in, maxPorts, path, "write ranges, such as \"8000:8080\", or several rules")
 	for i, p := range in {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		switch err := p.Err(); {
