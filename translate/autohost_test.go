@@ -65,15 +65,7 @@ func TestAutoHost(t *testing.T) {
 		if s := strings.Join(words, " "); s != row.want {
 			t.Errorf("%s %s: %q, want %q", row.name, row.spec, s, row.want)
 		}
-		var said []string
-		for _, p := range problems {
-			line := p.Code + " " + p.Path
-			if p.Warning {
-				line = "~" + line
-			}
-			said = append(said, line)
-		}
-		if !slices.Equal(said, row.problems) {
+		if said := codes(problems); !slices.Equal(said, row.problems) {
 			t.Errorf("%s %s: said %q, want %q", row.name, row.spec, said, row.problems)
 		}
 		_, again := translate.Object(c)

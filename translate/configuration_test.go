@@ -17,6 +17,19 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
+// codes are problems as "code path", warnings with a ~ before.
+func codes(problems []model.Problem) []string {
+	var all []string
+	for _, p := range problems {
+		line := p.Code + " " + p.Path
+		if p.Warning {
+			line = "~" + line
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
 // TestConfiguration: each field that is honoured, what is said of the rest, and
 // that what cannot be read closes and does not open (semantics.md section 15).
 func TestConfiguration(t *testing.T) {
@@ -56,15 +69,7 @@ func TestConfiguration(t *testing.T) {
 		if diff := cmp.Diff(&row.want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 			t.Errorf("%s %s (-want +got)\n%s", row.name, row.spec, diff)
 		}
-		var said []string
-		for _, p := range problems {
-			line := p.Code + " " + p.Path
-			if p.Warning {
-				line = "~" + line
-			}
-			said = append(said, line)
-		}
-		if !slices.Equal(said, row.problems) {
+		if said := codes(problems); !slices.Equal(said, row.problems) {
 			t.Errorf("%s %s: said %q, want %q", row.name, row.spec, said, row.problems)
 		}
 	}
