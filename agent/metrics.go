@@ -20,7 +20,6 @@ type metrics struct {
 	drift         prometheus.Counter
 	hostResyncs   prometheus.Counter
 	reports       *prometheus.CounterVec
-	needsCut      prometheus.Gauge
 }
 
 // The outcomes that applies and reports are counted by.
@@ -57,10 +56,9 @@ func newMetrics() *metrics {
 		drift:       counter("drift_total", "Times that the kernel's tables were found changed by someone else and put right."),
 		hostResyncs: counter("host_resyncs_total", "Times that reports of the kernel on interfaces and routes were lost, and all was read again."),
 		reports:     outcomes("reports_total", "Reports to the server of what this node enforces, by outcome."),
-		needsCut:    gauge("needs_cut", "Needs of the node itself that host policy cuts."),
 	}
 	m.registry.MustRegister(m.applies, m.applyDuration, m.lastApply, m.endpoints, m.placed, m.unplaced, m.problems, m.drift, m.hostResyncs,
-		m.reports, m.needsCut, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.reports, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
