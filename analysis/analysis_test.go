@@ -153,6 +153,34 @@ func TestExplainJSON(t *testing.T) {
 	}
 }
 
+// TestExplainStages pins the keys of a connection that meets several stages.
+func TestExplainStages(t *testing.T) {
+	s := world()
+	s.Apply(model.Put(&model.Policy{
+		ID: verdict.PolicyID{Kind: "GlobalNetworkPolicy", Name: "early"}, Tier: "first", Selector: selector.MustParse("all()"), PreDNAT: true, ApplyOnForward: true,
+		Applies: [2]bool{true, false}, Rules: [2][]model.Rule{{{Action: verdict.ActionLog}}, nil},
+	}))
+	x, err := analysis.Explain(s, compile.Compile(s, compile.Options{}), analysis.Query{From: "192.0.2.1", To: "hep:h", Port: analysis.DefaultPort()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(x.Ingress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"endpoint":"hep:h","verdict":"deny","reason":"host default","path":[],"stages":[` +
+		`{"endpoint":"hep:h","stage":"preDNAT","direction":"ingress","verdict":"allow","reason":"host default","path":[` +
+		`{"tier":"first","policy":"GlobalNetworkPolicy//early","rule":0,"action":"Log","matched":true},` +
+		`{"tier":"first","action":"Pass","policies":["GlobalNetworkPolicy//early"]}]},` +
+		`{"endpoint":"hep:h","direction":"ingress","verdict":"deny","reason":"host default","path":[]}]}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if x.Ingress.Stages[0].Visits == nil || x.Ingress.Because() != "no policy and no profile of the host endpoint decides" {
+		t.Errorf("visits %v, %s", x.Ingress.Stages[0].Visits, x.Ingress.Because())
+	}
+}
+
 func TestExplainVisits(t *testing.T) {
 	_, x := explain(t, "blue/a", "red/b", "tcp/80")
 	var got []string

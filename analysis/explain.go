@@ -73,7 +73,8 @@ type Side struct {
 	Path []Step `json:"path"`
 
 	// Stages are all that the packet met on this side and that policy concerns,
-	// the one that decided too, as the packet met them; nil if that one was all.
+	// the one that decided too, as the packet met them; nil if the normal one was
+	// all.
 	Stages []*Side `json:"stages,omitempty"`
 
 	// Visits is all that was looked at, also what did not match; nil if
@@ -148,7 +149,7 @@ func sideOf(p *Passage) *Side {
 			out.Endpoint, out.Stage, out.Visits = side.Endpoint, side.Stage, side.Visits
 		}
 	}
-	if len(out.Stages) == 1 && p.Met[0].At == p.At { // it says nothing more
+	if len(out.Stages) == 1 && out.Stages[0].Stage == "" { // it says nothing more
 		out.Stages = nil
 	}
 	return out

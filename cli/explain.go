@@ -138,7 +138,7 @@ func showSide(w io.Writer, p painter, direction, ref string, s *analysis.Side) {
 		fmt.Fprintf(w, "\n%s at %s\n  %s\n", p.bold(direction), ref, p.faint("– not reached: egress denies"))
 		return
 	}
-	if s.Endpoint != "" {
+	if s.Endpoint != "" && s.Stage == "" {
 		ref = s.Endpoint
 	}
 	fmt.Fprintf(w, "\n%s at %s\n", p.bold(direction), ref)
@@ -146,14 +146,19 @@ func showSide(w io.Writer, p painter, direction, ref string, s *analysis.Side) {
 		showVisits(w, p, s)
 	}
 	for _, stage := range s.Stages {
-		name := stage.Stage
-		if name == "" {
-			name = verdict.Normal.String()
-		}
-		fmt.Fprintf(w, "  │ %s %s of %s  %s: %s\n", p.bold(name), stage.Direction, stage.Endpoint, p.verdict(stage.Verdict, mark(stage.Verdict)+" "+stage.Verdict), stage.Because())
-		showVisits(w, p, stage)
+		showStage(w, p, stage)
 	}
 	fmt.Fprintf(w, "  %s: %s\n", p.verdict(s.Verdict, mark(s.Verdict)+" "+s.Verdict), s.Because())
+}
+
+// showStage writes what one stage of a side said.
+func showStage(w io.Writer, p painter, s *analysis.Side) {
+	name := s.Stage
+	if name == "" {
+		name = verdict.Normal.String()
+	}
+	fmt.Fprintf(w, "  %s %s of %s  %s: %s\n", p.bold(name), s.Direction, s.Endpoint, p.verdict(s.Verdict, mark(s.Verdict)+" "+s.Verdict), s.Because())
+	showVisits(w, p, s)
 }
 
 // showVisits writes the tiers with their policies and each rule that was looked

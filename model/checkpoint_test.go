@@ -104,6 +104,28 @@ func TestUplink(t *testing.T) {
 	}
 }
 
+// TestEverywhere: what pods send is seen before translation by the host endpoint
+// of all interfaces alone, the lowest of several, whichever governs others.
+func TestEverywhere(t *testing.T) {
+	s := lan()
+	for _, h := range []*model.Endpoint{hostAt("b-all", "n1", "*", ""), hostAt("c-all", "n1", "*", ""), hostAt("a-one", "n1", "eth1", "")} {
+		s.Apply(model.Put(h))
+	}
+	for to, want := range map[string][2]string{
+		"node:n1": {"a normal egress", "b-all preDNAT ingress"},
+		"8.8.8.8": {"b-all preDNAT ingress, a normal egress, h1 forward egress", ""},
+		"blue/b":  {"b-all preDNAT ingress, a normal egress", "b normal ingress"},
+	} {
+		c, err := s.Connect("blue/a", to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]string{met(c.Egress), met(c.Ingress)}; got != want {
+			t.Errorf("to %s: got %q, want %q", to, got, want)
+		}
+	}
+}
+
 // TestSkips: an early Allow is for the same host endpoint and direction alone.
 func TestSkips(t *testing.T) {
 	h, other := hostAt("h", "n", "*", ""), hostAt("o", "n", "eth0", "")
