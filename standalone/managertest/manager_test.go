@@ -69,6 +69,7 @@ func TestManager(t *testing.T) {
 		{"drafts", w.drafts},
 		{"select and labels", w.selects},
 		{"explain", w.explain},
+		{"previews", w.previews},
 		{"order", w.reorder},
 		{"who sees what", w.visibility},
 		{"what a user may do", w.access},

@@ -74,7 +74,7 @@ func measure(only, out string) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var figures []figure
-	for _, b := range []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), validate()} {
+	for _, b := range []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), validate(), preview()} {
 		if !slices.ContainsFunc(b.names, pattern.MatchString) {
 			continue
 		}
