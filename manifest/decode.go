@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -18,7 +19,7 @@ import (
 // with zero values in the place of list items that do not fit, so that indexes
 // stay what they were.
 func (d *Document) Decode(into any) []model.Problem {
-	w := &walker{doc: d, budget: maxNodes}
+	w := &walker{doc: d, name: d.Name(), budget: maxNodes}
 	value, ok := w.value(d.node, reflect.TypeOf(into).Elem(), "", 0)
 	if !ok {
 		return w.problems
@@ -37,15 +38,23 @@ func (d *Document) Decode(into any) []model.Problem {
 // type that it is meant for.
 type walker struct {
 	doc      *Document
-	budget   int // of nodes
+	name     string // the document's, looked up once
+	budget   int    // of nodes
 	full     bool
 	problems []model.Problem
 }
 
 func (w *walker) report(code, path string, at *yaml.Node, message, hint string) {
+	switch n := len(w.problems); {
+	case n > maxProblems:
+		return
+	case n == maxProblems: // of the whole, since what is not listed could be anywhere
+		code, path = "too-large", ""
+		message, hint = fmt.Sprintf("more than %d problems in one object; the rest is not listed", maxProblems), "mend those that are listed first"
+	}
 	line, column := w.doc.place(at)
 	w.problems = append(w.problems, model.Problem{
-		Code: code, Object: w.doc.Name(), Path: path, File: w.doc.File, Line: line, Column: column, Message: message, Hint: hint,
+		Code: code, Object: w.name, Path: path, File: w.doc.File, Line: line, Column: column, Message: message, Hint: hint,
 	})
 }
 
@@ -62,10 +71,7 @@ var (
 // value returns the node's value for a type, and false if it does not fit.
 func (w *walker) value(n *yaml.Node, t reflect.Type, path string, depth int) (any, bool) {
 	if w.budget--; w.budget <= 0 || depth > maxDepth {
-		if !w.full { // said once, and of the whole
-			w.report("too-large", "", n, "the object is too large or nested too deeply", "write it without aliases that contain each other")
-		}
-		w.full, w.budget = true, 0
+		w.tooLarge(n)
 		return nil, false
 	}
 	n = resolve(n)
@@ -159,7 +165,7 @@ func (w *walker) object(n *yaml.Node, t reflect.Type, path string, depth int) (a
 		w.wrong(path, n, "an object", "write key: value")
 		return nil, false
 	}
-	known := fields(t)
+	known := w.doc.schema.fields(t)
 	out := map[string]any{}
 	w.entries(n, path, func(key, value *yaml.Node) {
 		at := join(path, key.Value)
@@ -205,9 +211,11 @@ func (w *walker) merge(from []*yaml.Node, seen map[string]*yaml.Node, f func(key
 		n := resolve(from[0])
 		from = from[1:]
 		if n.Kind == yaml.SequenceNode {
+			w.budget -= len(n.Content) + len(from) // are copied
 			from = append(append([]*yaml.Node{}, n.Content...), from...)
 			continue
 		}
+		w.budget -= len(n.Content)
 		for i := range pairs(n) {
 			key := n.Content[i]
 			if key.ShortTag() == "!!merge" {
@@ -218,6 +226,33 @@ func (w *walker) merge(from []*yaml.Node, seen map[string]*yaml.Node, f func(key
 			}
 		}
 	}
+	if w.budget <= 0 {
+		w.tooLarge(w.doc.node)
+	}
+}
+
+// tooLarge ends the walk. It is said once, and of the whole.
+func (w *walker) tooLarge(at *yaml.Node) {
+	if !w.full {
+		w.report("too-large", "", at, "the object is too large or nested too deeply", "write it without aliases that contain each other")
+	}
+	w.full, w.budget = true, 0
+}
+
+// schema keeps the fields of the types that were met. It may be used by many
+// goroutines; nil keeps nothing.
+type schema struct{ known sync.Map } // reflect.Type to map[string]reflect.Type
+
+func (s *schema) fields(t reflect.Type) map[string]reflect.Type {
+	if s == nil {
+		return fields(t)
+	}
+	if all, ok := s.known.Load(t); ok {
+		return all.(map[string]reflect.Type)
+	}
+	all := fields(t)
+	s.known.Store(t, all)
+	return all
 }
 
 // fields returns the JSON names of a struct's fields with their types, those of

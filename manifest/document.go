@@ -26,6 +26,7 @@ type Document struct {
 
 	source *source
 	node   *yaml.Node
+	schema *schema // shared by what is read together
 }
 
 // source is one document's text, for finding places in it.
@@ -40,6 +41,8 @@ type source struct {
 const (
 	maxDepth = 200
 	maxNodes = 1_000_000
+	// maxProblems is how many are listed of what does not fit in one object.
+	maxProblems = 1000
 )
 
 // Parse splits a text into documents. Each document that is no YAML gives a
@@ -48,8 +51,9 @@ const (
 func Parse(file string, data []byte) ([]*Document, []model.Problem) {
 	var docs []*Document
 	var problems []model.Problem
+	types := &schema{}
 	for i, s := range split(data) {
-		d := &Document{File: file, Index: i, source: s}
+		d := &Document{File: file, Index: i, source: s, schema: types}
 		var root yaml.Node
 		if err := yaml.Unmarshal([]byte(strings.Join(s.lines, "\n")), &root); err != nil {
 			problems = append(problems, syntaxProblem(d, err))
@@ -126,7 +130,7 @@ func (d *Document) expand(depth int) ([]*Document, []model.Problem) {
 	var docs []*Document
 	var problems []model.Problem
 	for i, n := range items.Content {
-		item := &Document{File: d.File, Index: d.Index, source: d.source, node: resolve(n)}
+		item := &Document{File: d.File, Index: d.Index, source: d.source, schema: d.schema, node: resolve(n)}
 		if item.node.Kind != yaml.MappingNode {
 			problems = append(problems, d.problem("yaml-object", fmt.Sprintf("items[%d]", i), "the item is not an object", "write apiVersion, kind and metadata"))
 			continue
@@ -149,7 +153,7 @@ func (d *Document) Items(path string) ([]*Document, []model.Problem) {
 	if !at.exact || at.node.Kind != yaml.SequenceNode {
 		return nil, nil
 	}
-	list := &Document{Kind: "List", File: d.File, Index: d.Index, source: d.source}
+	list := &Document{Kind: "List", File: d.File, Index: d.Index, source: d.source, schema: d.schema}
 	list.node = &yaml.Node{Kind: yaml.MappingNode, Line: at.node.Line, Column: at.node.Column,
 		Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: "items"}, at.node}}
 	return list.expand(0)

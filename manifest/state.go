@@ -111,7 +111,7 @@ func failClosed(o *Object, p *model.Policy) {
 		if slices.Contains([]string{"spec.selector", "spec.podSelector", "spec.namespaceSelector", "spec.serviceAccountSelector"}, q.Path) {
 			p.Selector = nil // unreadable: selects nothing, as one that cannot be parsed
 		}
-		if within(q.Path, "spec.types") || within(q.Path, "spec.policyTypes") {
+		if q.Path == "" || within(q.Path, "spec.types") || within(q.Path, "spec.policyTypes") {
 			p.Applies = [2]bool{true, true}
 		}
 	}
