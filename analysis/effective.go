@@ -18,6 +18,9 @@ type EffectivePolicies struct {
 	Addresses []string           `json:"addresses"`
 	Ingress   EffectiveDirection `json:"ingress"`
 	Egress    EffectiveDirection `json:"egress"`
+	// Stages are the stages of a host endpoint other than the normal one in which
+	// a policy applies, as a packet meets them; nil for none, and for pods.
+	Stages []EffectiveStage `json:"stages,omitempty"`
 	// Warnings are the findings about the policies that apply.
 	Warnings []model.Problem `json:"warnings,omitempty"`
 }
@@ -33,6 +36,14 @@ type EffectiveDirection struct {
 	// Then says what happens to a connection that no tier decides: allow or
 	// deny, or the profiles that are asked.
 	Then string `json:"then"`
+}
+
+// EffectiveStage is what applies in one stage of a host endpoint and one
+// direction (semantics.md section 11).
+type EffectiveStage struct {
+	Stage     string          `json:"stage"`
+	Direction string          `json:"direction"`
+	Tiers     []EffectiveTier `json:"tiers"`
 }
 
 // EffectiveTier is a tier in which at least one policy applies.
@@ -74,12 +85,15 @@ func Effective(s *model.State, ref string) (*EffectivePolicies, error) {
 		out.Addresses = append(out.Addresses, a.String())
 	}
 	oracle := evaluate.New(s)
-	out.Ingress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Ingress), Then: then(e)}
-	out.Egress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Egress), Then: then(e)}
+	out.Ingress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Normal, verdict.Ingress), Then: then(e)}
+	out.Egress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Normal, verdict.Egress), Then: then(e)}
 	if pending := s.Pending(); pending != s {
 		would := evaluate.New(pending)
-		out.Ingress.stage(effective(would, e, verdict.Ingress))
-		out.Egress.stage(effective(would, e, verdict.Egress))
+		out.Ingress.stage(effective(would, e, verdict.Normal, verdict.Ingress))
+		out.Egress.stage(effective(would, e, verdict.Normal, verdict.Egress))
+	}
+	if e.ID.Kind == verdict.Host {
+		out.Stages = stages(oracle, e)
 	}
 	out.Warnings = FindingsAt(s, e, verdict.Directions[:]...)
 	return out, nil
@@ -92,11 +106,23 @@ func (d *EffectiveDirection) stage(would []EffectiveTier) {
 	}
 }
 
-func effective(oracle *evaluate.Oracle, e *model.Endpoint, d verdict.Direction) []EffectiveTier {
+// stages returns the stages other than the normal one that have policy.
+func stages(oracle *evaluate.Oracle, e *model.Endpoint) (all []EffectiveStage) {
+	for _, s := range verdict.Stages {
+		for _, d := range verdict.Directions {
+			if tiers := effective(oracle, e, s, d); s != verdict.Normal && len(tiers) > 0 {
+				all = append(all, EffectiveStage{s.String(), d.String(), tiers})
+			}
+		}
+	}
+	return all
+}
+
+func effective(oracle *evaluate.Oracle, e *model.Endpoint, s verdict.Stage, d verdict.Direction) []EffectiveTier {
 	out := []EffectiveTier{}
-	for _, t := range oracle.Effective(e, d) {
+	for _, t := range oracle.EffectiveStage(e, s, d) {
 		tier := EffectiveTier{Tier: t.Name, Order: t.Order, End: verdict.ActionDeny.String(), Missing: t.Missing}
-		if t.Pass {
+		if t.Pass || s.FallsThrough() {
 			tier.End = verdict.ActionPass.String()
 		}
 		for _, p := range t.Policies {

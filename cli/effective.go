@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tierwall/tierwall/analysis"
+	"github.com/tierwall/tierwall/verdict"
 )
 
 func effectiveCommand() *cobra.Command {
@@ -72,6 +73,14 @@ func effectiveRows(e *analysis.EffectivePolicies) rows {
 			}
 		}
 	}
+	for _, s := range e.Stages {
+		for _, tier := range s.Tiers {
+			for _, p := range tier.Policies {
+				t.body = append(t.body, []string{s.Direction + " " + s.Stage, tier.Tier, analysis.FormatOrder(tier.Order), p.Policy,
+					analysis.FormatOrder(p.Order), fmt.Sprint(p.Rules), tier.End})
+			}
+		}
+	}
 	return t
 }
 
@@ -105,7 +114,22 @@ func showEffective(w io.Writer, e *analysis.EffectivePolicies) error {
 			}
 		}
 	}
+	for _, s := range e.Stages {
+		fmt.Fprintf(w, "\n%s  %s\n", p.bold(s.Direction+", "+s.Stage), p.faint(aboutStage[s.Stage]))
+		for _, tier := range s.Tiers {
+			if err := showTier(w, p, tier); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// aboutStage says what meets the policies of a stage, and what comes after.
+var aboutStage = map[string]string{
+	verdict.Untracked.String(): "before connection tracking; what no rule decides goes on",
+	verdict.PreDNAT.String():   "before a service's address is translated; what no rule decides goes on",
+	verdict.Forward.String():   "traffic that is routed through the host",
 }
 
 func showTier(w io.Writer, p painter, tier analysis.EffectiveTier) error {
