@@ -14,7 +14,7 @@ CHART_VERSION := $(shell sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/tierwall/C
 LINTER     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-ui e2e e2e-smoke image cluster cluster-down lint generate verify bench FORCE
+.PHONY: help setup build demo test test-ui picture e2e e2e-smoke image cluster cluster-down lint generate verify bench FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +56,13 @@ test: setup build ## every test: units, laws, oracle = tables = kernel, the tuto
 	$(STANDALONE) test test/conformance/[0-9]*.yaml
 	@$(MAKE) --no-print-directory test-ui
 
-test-ui: build ## the Manager's checks and units (the tests in a browser are not written yet)
-	cd ui && npm run --silent lint && npm test
+test-ui: build ## the Manager: checks, units, and tests in a real Chromium against the real server
+	@test/setup.sh browser
+	cd ui && npm run --silent lint && npm test && npm run --silent e2e
+
+picture: build ## docs/pictures/manager.png, from the real server
+	@test/setup.sh browser
+	cd ui && npm run --silent picture
 
 image: $(PRODUCT) ## bin/tierwall.tar, an image for ctr, docker or podman to load
 	@cd tools && $(GO) run ./image -o ../bin/tierwall.tar -name docker.io/tierwall/tierwall:$(CHART_VERSION) \

@@ -15,10 +15,12 @@ export interface Wanted {
 export interface Permission {
   allowed: boolean;
   missing?: string;
+  /** The server has not said it yet. */
+  unknown?: true;
 }
 
 export function permission(access: Schemas['Access'] | undefined, wanted: Wanted): Permission {
-  if (!access) return { allowed: false, missing: 'what you may do is not known yet' };
+  if (!access) return { allowed: false, unknown: true, missing: 'what you may do is not known yet' };
   const tier = wanted.tier === undefined ? undefined : access.tiers.find((one) => one.tier === wanted.tier);
   const rights = tier ? tier.rights : access.objects;
   const right = rights.find((one) => one.kind === wanted.kind && one.verb === wanted.verb) ?? access.objects.find((one) => one.kind === wanted.kind && one.verb === wanted.verb);

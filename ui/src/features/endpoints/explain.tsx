@@ -90,7 +90,7 @@ function SideView({ title, side }: { title: string; side: Schemas['Side'] }) {
   return (
     <section>
       <Group gap="xs" mb={4}><Title order={2} size="h5">{title}</Title><Verdict verdict={side.verdict} /></Group>
-      <Text size="sm">{side.because}{side.tier ? ` Tier ${side.tier}.` : ''} {side.policy && <PolicyLink id={side.policy} />}{side.rule !== undefined ? `, rule ${side.rule}` : ''} <Text span c="dimmed">({side.reason})</Text></Text>
+      <Text size="sm">Because: {side.because}.</Text>
       {side.path.length > 0 && <ol className="trace">
         {side.path.map((step, at) => <li key={at}>{step.tier && <>tier {step.tier}: </>}{step.policy && <PolicyLink id={step.policy} />}{step.profile && <>profile {step.profile}</>}{step.rule !== undefined && <> rule {step.rule}</>} <b>{step.action}</b>{!step.matched && ' at the end of the tier'}
           {step.policies?.length ? <Text span size="sm" c="dimmed"> ({step.policies.join(', ')} applied and did not decide)</Text> : null}</li>)}

@@ -1,5 +1,6 @@
 import { Button, Text } from '@mantine/core';
 import { getRouteApi, Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 import type { Schemas } from '../../api/client';
 
 type Cluster = Schemas['Cluster'];
@@ -22,6 +23,13 @@ export function ClusterPicture({ cluster }: { cluster: Cluster }) {
   const unplaced = cluster.pods.some((group) => !cluster.nodes.some((node) => node.name === group.node));
   const nodes = [...cluster.nodes.map((node) => node.name), ...(unplaced ? [''] : [])];
   const globals = cluster.networkSets.filter((set) => set.kind === 'GlobalNetworkSet');
+  const outside = (
+    <td rowSpan={Math.max(1, cluster.namespaces.length)}>
+      {globals.map((set) => <SetChip key={set.name} set={set} />)}
+      {cluster.externals.map((one) => <span key={one.net} className="set" title={`in ${one.sets.join(', ')}`}><span aria-hidden>▤ </span>{one.net}</span>)}
+      {globals.length + cluster.externals.length === 0 && <Text size="xs" c="dimmed">no global network sets, no machines outside that a set names</Text>}
+    </td>
+  );
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Picture of the cluster">
       <table className="picture">
@@ -32,15 +40,12 @@ export function ClusterPicture({ cluster }: { cluster: Cluster }) {
               {node ? <Link to="/endpoints" search={{ node }}>{node}</Link> : 'not on a node yet'}
               {cluster.hostEndpoints.filter((host) => host.node === node).map((host) => <HostChip key={host.ref} host={host} />)}
             </th>)}
-            <th scope="col">Outside
-              {globals.map((set) => <SetChip key={set.name} set={set} />)}
-              {cluster.externals.map((one) => <span key={one.net} className="set" title={`in ${one.sets.join(', ')}`}><span aria-hidden>▤ </span>{one.net}</span>)}
-              {globals.length + cluster.externals.length === 0 && <Text size="xs" c="dimmed" fw={400}>no global network sets, no machines outside that a set names</Text>}
-            </th>
+            <th scope="col">Outside</th>
           </tr>
         </thead>
         <tbody>
-          {cluster.namespaces.map((namespace) => <NamespaceRow key={namespace.name} namespace={namespace} nodes={nodes} cells={cells} sets={cluster.networkSets.filter((set) => set.namespace === namespace.name)}
+          {cluster.namespaces.length === 0 && <tr><td colSpan={nodes.length + 1} aria-label="nothing" />{outside}</tr>}
+          {cluster.namespaces.map((namespace, at) => <NamespaceRow outside={at === 0 ? outside : undefined} key={namespace.name} namespace={namespace} nodes={nodes} cells={cells} sets={cluster.networkSets.filter((set) => set.namespace === namespace.name)}
             closed={collapsible && !open?.includes(namespace.name)} onToggle={collapsible ? () => toggle(namespace.name) : undefined} />)}
         </tbody>
       </table>
@@ -64,9 +69,11 @@ interface RowProps {
   sets: Schemas['NetworkSet'][];
   closed: boolean;
   onToggle: (() => void) | undefined;
+  /** What is outside the cluster: a cell beside all rows, which the first one holds. */
+  outside: ReactNode;
 }
 
-function NamespaceRow({ namespace, nodes, cells, sets, closed, onToggle }: RowProps) {
+function NamespaceRow({ namespace, nodes, cells, sets, closed, onToggle, outside }: RowProps) {
   return (
     <tr>
       <th scope="row">
@@ -80,17 +87,19 @@ function NamespaceRow({ namespace, nodes, cells, sets, closed, onToggle }: RowPr
         const groups = cells.get(`${namespace.name}/${node}`) ?? [];
         return <td key={node}>{closed ? <Text size="sm" c="dimmed">{groups.reduce((sum, group) => sum + group.count, 0) || '–'}</Text> : <ul className="pods">{groups.map((group, at) => <li key={at}><PodChip group={group} /></li>)}</ul>}</td>;
       })}
-      <td aria-label="nothing" />
+      {outside}
     </tr>
   );
 }
 
 function PodChip({ group }: { group: Schemas['PodGroup'] }) {
   const labels = Object.entries(group.labels);
+  // What every pod has says nothing about this one.
+  const written = labels.filter(([key]) => !key.startsWith('projectcalico.org/'));
   const words = labels.map(([key, value]) => `${key}: ${value}`).join(', ') || 'no labels';
   const title = `${group.refs.join(', ')}\n${words}\nservice account ${group.serviceAccount}`;
   const [only] = group.refs;
-  const body = <><PodIcon /><span>{labels.slice(0, 2).map(([key, value]) => `${key}: ${value}`).join(', ') || shortRef(only)}{group.count > 1 ? ` ×${group.count}` : ''}</span></>;
+  const body = <><PodIcon /><span>{written.slice(0, 2).map(([key, value]) => `${key}: ${value}`).join(', ') || shortRef(only)}{group.count > 1 ? ` ×${group.count}` : ''}</span></>;
   return group.count === 1 && only
     ? <Link to="/endpoint" search={{ ref: only }} title={title}>{body}</Link>
     : <Link to="/endpoints" search={{ namespace: [group.namespace], node: group.node || undefined, selector: labels.map(([key, value]) => `${key} == '${value.replaceAll("'", '')}'`).join(' && ') || undefined }} title={title}>{body}</Link>;

@@ -114,7 +114,7 @@ function useNear(): [(element: HTMLElement | null) => void, boolean] {
   const [element, setElement] = useState<HTMLElement | null>(null);
   useEffect(() => {
     if (!element || near) return;
-    const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true), { rootMargin: '800px' });
+    const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true), { rootMargin: '800px', scrollMargin: '800px' });
     watch.observe(element);
     return () => watch.disconnect();
   }, [element, near]);

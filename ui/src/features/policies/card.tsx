@@ -45,7 +45,7 @@ export const Card = memo(function Card({ card, step, onMove, onDelete }: CardPro
           {card.staged && <Badge size="sm" radius="sm" variant="outline" color="grape" c="inherit">Staged{card.stagedAction === 'Delete' ? ': delete' : ''}, not enforced</Badge>}
           <Text size="xs" c="dimmed">{card.kind === 'KubernetesNetworkPolicy' ? 'order 1000, fixed' : card.order === undefined ? 'no order: last' : `order ${card.order}`}</Text>
         </Group>
-        <Text size="xs"><Link to="/endpoints" search={{ policy: card.id }}>{card.endpoints.toLocaleString('en')} {card.endpoints === 1 ? 'endpoint' : 'endpoints'}</Link> · {card.types.join(', ')} · {card.ingressRules + card.egressRules} rules</Text>
+        <Text size="xs"><Link to="/endpoints" search={{ policy: card.id }}>{card.endpoints.toLocaleString('en')} {card.endpoints === 1 ? 'endpoint' : 'endpoints'}</Link> · {card.types.join(', ')} · {card.ingressRules + card.egressRules} {card.ingressRules + card.egressRules === 1 ? 'rule' : 'rules'}</Text>
         <Text size="xs" c="dimmed" lineClamp={2} title={card.sentence}>{card.sentence}</Text>
         {card.invalid && <Text size="xs" fw={600}>⚠ Cannot be read: denies all</Text>}
         {card.problems.slice(0, 2).map((one, at) => <Text key={at} size="xs">⚠ {one.message}</Text>)}
@@ -54,15 +54,15 @@ export const Card = memo(function Card({ card, step, onMove, onDelete }: CardPro
   );
 });
 
-/** What the user may not do with the policy, with the reason; undefined is allowed. */
+/** What the user may not do with the policy, with the reason; undefined is allowed, or not known yet: then the server's answer to the deed says it. */
 function useRights(card: Schemas['PolicyCard']): { move: string | undefined; remove: string | undefined } {
   const may = usePermission();
   const wanted = { kind: card.kind, ...(card.namespace ? { namespace: card.namespace } : {}), ...(ofProject(card.kind) ? { tier: card.tier } : {}) };
   const update = may({ verb: 'update', ...wanted });
   const remove = may({ verb: 'delete', ...wanted });
   return {
-    move: !card.movable ? 'The order of a Kubernetes policy cannot be changed: it is always evaluated as 1000.' : update.allowed ? undefined : `You may not move it: this needs ${update.missing}`,
-    remove: remove.allowed ? undefined : `You may not delete it: this needs ${remove.missing}`,
+    move: !card.movable ? 'The order of a Kubernetes policy cannot be changed: it is always evaluated as 1000.' : update.allowed || update.unknown ? undefined : `You may not move it: this needs ${update.missing}`,
+    remove: remove.allowed || remove.unknown ? undefined : `You may not delete it: this needs ${remove.missing}`,
   };
 }
 
