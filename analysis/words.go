@@ -128,11 +128,17 @@ func peerInWords(p model.Peer) string {
 		add("outside %s", listed(p.NotNets))
 	}
 	text := strings.Join(parts, " and ")
-	if ports := portsInWords(p.Ports, p.NamedPorts); ports != "" {
-		text = strings.TrimSpace(text + " on " + ports)
+	ports, notPorts := portsInWords(p.Ports, p.NamedPorts), portsInWords(p.NotPorts, p.NotNamedPorts)
+	switch {
+	case text == "" && ports != "":
+		text = ports
+	case text == "" && notPorts != "":
+		text = "anything"
+	case ports != "":
+		text += " on " + ports
 	}
-	if ports := portsInWords(p.NotPorts, p.NotNamedPorts); ports != "" {
-		text = strings.TrimSpace(text + " not on " + ports)
+	if notPorts != "" {
+		text += " not on " + notPorts
 	}
 	return text
 }
