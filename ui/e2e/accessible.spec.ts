@@ -21,6 +21,8 @@ async function expectAccessible(page: Page): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme);
+    // the attribute is there a frame before all colours are
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     expect(await serious(page), colorScheme).toEqual([]);
   }
   await page.setViewportSize({ width: 320, height: 720 });

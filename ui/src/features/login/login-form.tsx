@@ -1,4 +1,4 @@
-import { Alert, Button, Divider, PasswordInput, Stack, Text } from '@mantine/core';
+import { Button, Divider, Paper, PasswordInput, Stack, Text } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { answer, api, setCsrfToken } from '../../api/client';
@@ -44,11 +44,12 @@ export function LoginForm({ onLogin }: { onLogin: () => void }) {
           <Button type="submit" loading={busy}>Log in</Button>
         </Stack>
       </form>
-      <Alert variant="outline" color="gray" title="Where to find a token">
+      <Paper withBorder p="md">
+        <Text size="sm" fw={600} mb={4}>Where to find a token</Text>
         <Text size="sm">In a cluster: <code>kubectl create token NAME</code>.</Text>
         <Text size="sm" mt={4}>On the standalone server there are three users, and it prints their tokens when it starts: an <b>administrator</b>, who may do all; a <b>security engineer</b>, who
           writes in tier <code>security</code>; and a <b>developer</b>, who writes in tier <code>default</code> of namespace <code>blue</code>. What each may do, Kubernetes' own access rules say.</Text>
-      </Alert>
+      </Paper>
     </Stack>
   );
 }
