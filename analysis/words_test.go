@@ -11,7 +11,7 @@ import (
 
 // TestRuleSentence: a rule reads as a sentence whatever it names.
 func TestRuleSentence(t *testing.T) {
-	tcp := uint8(verdict.TCP)
+	tcp := verdict.TCP
 	fe := selector.Equal("app/tier", "FE")
 	web := []model.PortRange{{From: 80, To: 80}}
 	for want, r := range map[string]model.Rule{
