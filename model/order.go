@@ -46,13 +46,13 @@ func CompareTiers(a, b OrderedTier) int {
 		}
 		return -1
 	}
-	return cmp.Or(compareOrder(a.Order, b.Order), cmp.Compare(a.Name, b.Name))
+	return cmp.Or(CompareOrder(a.Order, b.Order), cmp.Compare(a.Name, b.Name))
 }
 
 // ComparePolicies orders the policies of one tier: by order, none last, then
 // by the bytes of name/namespace/kind.
 func ComparePolicies(a, b *Policy) int {
-	return cmp.Or(compareOrder(a.Order, b.Order), cmp.Compare(tieKey(a.ID), tieKey(b.ID)))
+	return cmp.Or(CompareOrder(a.Order, b.Order), cmp.Compare(tieKey(a.ID), tieKey(b.ID)))
 }
 
 // tieKey is the string of section 8; staged policies have the place of the kind
@@ -61,7 +61,9 @@ func tieKey(id verdict.PolicyID) string {
 	return id.Name + "/" + id.Namespace + "/" + strings.TrimPrefix(id.Kind, "Staged")
 }
 
-func compareOrder(a, b *float64) int {
+// CompareOrder compares two orders of tiers or policies; nil, which is no order,
+// comes after every number (semantics.md section 8).
+func CompareOrder(a, b *float64) int {
 	switch {
 	case a == nil && b == nil:
 		return 0

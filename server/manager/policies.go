@@ -265,23 +265,11 @@ func (m *Manager) ListPolicies(w http.ResponseWriter, r *http.Request, params Li
 		"namespace": func(a, b PolicyCard) int { return cmp.Compare(some(a.Namespace), some(b.Namespace)) },
 		"kind":      func(a, b PolicyCard) int { return cmp.Compare(a.Kind, b.Kind) },
 		"tier":      func(a, b PolicyCard) int { return cmp.Compare(a.Tier, b.Tier) },
-		"order":     func(a, b PolicyCard) int { return compareOrder(a.Order, b.Order) },
+		"order":     func(a, b PolicyCard) int { return model.CompareOrder(a.Order, b.Order) },
 		"endpoints": func(a, b PolicyCard) int { return cmp.Compare(a.Endpoints, b.Endpoints) },
 	})
 	items, total, offset := cut(all, params.Limit, params.Offset)
 	answer(w, PolicyPage{Items: items, Total: total, Offset: offset, View: v.info()})
-}
-
-func compareOrder(a, b *float64) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return 1
-	case b == nil:
-		return -1
-	}
-	return cmp.Compare(*a, *b)
 }
 
 // sorted sorts by a column, with - before it for descending; other names leave

@@ -378,5 +378,5 @@ func (m *Manager) ListFlows(w http.ResponseWriter, _ *http.Request) {
 
 // ListNodes implements ServerInterface.
 func (m *Manager) ListNodes(w http.ResponseWriter, _ *http.Request) {
-	answer(w, Unavailable{Reason: "agents do not report to the server in this version"})
+	answer(w, Unavailable{Reason: "the Manager does not show nodes in this version; `tierwall status` tells which are in step"})
 }
