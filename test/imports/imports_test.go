@@ -19,7 +19,7 @@ const module = "github.com/tierwall/tierwall"
 // the folder of the other.
 var order = [][]string{
 	{"api/v3", "selector", "verdict", "internal/spelling", "report"},
-	{"api/crds", "deploy"},
+	{"api/crds", "deploy", "flow"},
 	{"model"},
 	{"model/modeltest"},
 	{"translate"},
