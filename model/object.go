@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -28,6 +29,7 @@ const (
 	KindStagedPolicy
 	KindConfiguration
 	KindService
+	KindLearned
 )
 
 // Key names an object of a State: Namespace is empty for cluster scope,
@@ -116,6 +118,20 @@ type NetworkSet struct {
 	Labels map[string]string
 	// Nets are masked; a bare IP is its /32 or /128.
 	Nets []netip.Prefix
+	// Domains stand for the addresses that names were learned to have, where a
+	// destination selector of an egress Allow rule finds the set, and nowhere
+	// else (semantics.md section 16).
+	Domains []domain.Pattern
+}
+
+// Learned is what is known of a domain name: the addresses that it has
+// according to answers of trusted DNS servers which still count. When that ends
+// is for who learns to say, with a Learned of fewer addresses or a deletion: a
+// verdict does not depend on the clock.
+type Learned struct {
+	Name domain.Name
+	// Addrs are sorted, each once.
+	Addrs []netip.Addr
 }
 
 // Tier is a tier.
@@ -199,8 +215,14 @@ type Rule struct {
 // value matches anything.
 type Peer struct {
 	Nets, NotNets []netip.Prefix
+	// Domains stand for the addresses that the names were learned to have; nil
+	// for any address. Only the destination of an egress Allow rule has them
+	// (semantics.md section 16).
+	Domains []domain.Pattern
 	// Selector stands for the addresses of what it selects; nil for any
-	// address. It is the outcome of section 6.2.
+	// address. It is the outcome of section 6.2. In the destination of an egress
+	// Allow rule it also stands for the addresses of the Domains of the network
+	// sets that it selects.
 	Selector *selector.Selector
 	// Nodes stands for the addresses of the nodes with such labels; nil for any
 	// address (ClusterNetworkPolicy, semantics.md section 12).
@@ -293,6 +315,12 @@ func (s *NetworkSet) Key() Key {
 }
 
 // Key implements Object.
+func (l *Learned) Key() Key { return LearnedKey(l.Name) }
+
+// LearnedKey returns the key of what is known of a name.
+func LearnedKey(n domain.Name) Key { return Key{Kind: KindLearned, Name: string(n)} }
+
+// Key implements Object.
 func (t *Tier) Key() Key { return Key{Kind: KindTier, Name: t.Name} }
 
 // Key implements Object.
@@ -350,6 +378,8 @@ func (k Kind) String() string {
 		return "FelixConfiguration"
 	case KindService:
 		return "Service"
+	case KindLearned:
+		return "Learned"
 	}
 	return "None"
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -27,6 +28,9 @@ type State struct {
 	Configurations map[string]*Configuration
 	// Staged are the policies that are not enforced, by their own ids.
 	Staged map[verdict.PolicyID]*StagedPolicy
+	// Learned is what is known of domain names; a name that is not there has no
+	// known address.
+	Learned map[domain.Name]*Learned
 }
 
 // NewState returns a state with the default settings, the profiles and the
@@ -46,6 +50,7 @@ func NewState() *State {
 		Services:        map[Key]*Service{},
 		Configurations:  map[string]*Configuration{},
 		Staged:          map[verdict.PolicyID]*StagedPolicy{},
+		Learned:         map[domain.Name]*Learned{},
 	}
 	for _, t := range BuiltinTiers() {
 		s.Tiers[t.Name] = t
@@ -88,6 +93,8 @@ func (s *State) apply(c Change) {
 		set(s.Staged, verdict.PolicyID{Kind: c.Key.PolicyKind, Namespace: c.Key.Namespace, Name: c.Key.Name}, c.Object)
 	case KindService:
 		set(s.Services, c.Key, c.Object)
+	case KindLearned:
+		set(s.Learned, domain.Name(c.Key.Name), c.Object)
 	case KindConfiguration:
 		set(s.Configurations, c.Key.Name, c.Object)
 	case KindEndpointSlice:
@@ -174,6 +181,7 @@ func (s *State) Objects() []Object {
 	all = collect(all, s.Services)
 	all = collect(all, s.Configurations)
 	all = collect(all, s.Staged)
+	all = collect(all, s.Learned)
 	return collect(all, s.Policies)
 }
 

@@ -2,7 +2,10 @@
 // server answers: the words of docs/design/008-status.md. It is a leaf.
 package report
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Path is where the server takes reports, by POST.
 const Path = "/report/v1"
@@ -44,8 +47,40 @@ type Report struct {
 	Behind *time.Time `json:"behind,omitempty"`
 	// Drift counts the times that somebody else changed the kernel's tables.
 	Drift uint64 `json:"drift,omitempty"`
+	// Learned are the addresses that domain names in force here were learned to
+	// have, or those about which something changed; Forgotten are those that
+	// count no more. A full report holds MaxLearned at most; Unreported is how
+	// many more there are.
+	Learned    []Learned `json:"learned,omitempty"`
+	Forgotten  []Address `json:"forgotten,omitempty"`
+	Unreported int       `json:"unreported,omitempty"`
 	// Cuts says, by policy, which needs of the node itself it cuts.
 	Cuts map[string]string `json:"cuts,omitempty"`
+}
+
+// MaxLearned is how many learned addresses of one node the server keeps.
+const MaxLearned = 10_000
+
+// Address is an address that a domain name has, on one node.
+type Address struct {
+	// Name is in the normal form of package domain.
+	Name string     `json:"name"`
+	Addr netip.Addr `json:"addr"`
+}
+
+// Learned is an address with how it was learned.
+type Learned struct {
+	Address
+	// Via is the name at the end of the chain of CNAMEs whose record it was; empty
+	// if it was the name's own.
+	Via string `json:"via,omitempty"`
+	// Server is the DNS server that gave the answer.
+	Server netip.Addr `json:"server,omitzero"`
+	// Seen is when the last answer came that had it.
+	Seen time.Time `json:"seen"`
+	// Expires is when it stops to count if nobody asks again and no connection
+	// uses it. It may be past: then a connection does.
+	Expires time.Time `json:"expires"`
 }
 
 // Answer is what the server says to a report that it took. One that it could

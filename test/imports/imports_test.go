@@ -18,7 +18,7 @@ const module = "github.com/tierwall/tierwall"
 // earlier line; packages of one line do not know each other, unless one is in
 // the folder of the other.
 var order = [][]string{
-	{"api/v3", "selector", "verdict", "internal/spelling", "report"},
+	{"api/v3", "selector", "verdict", "domain", "internal/spelling", "report"},
 	{"api/crds", "deploy", "flow"},
 	{"model"},
 	{"model/modeltest"},
@@ -39,7 +39,7 @@ var order = [][]string{
 
 // pure are the packages that compute and nothing else, with what they must not
 // import and why.
-var pure = []string{"selector", "verdict", "model", "translate", "evaluate", "table", "compile", "analysis"}
+var pure = []string{"selector", "verdict", "domain", "model", "translate", "evaluate", "table", "compile", "analysis"}
 
 var impure = map[string]string{
 	"k8s.io/client-go":               "would tie the meaning of policy to a live API",
