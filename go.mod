@@ -7,6 +7,7 @@ ignore ./ui/node_modules
 require (
 	github.com/coreos/go-oidc/v3 v3.21.0
 	github.com/florianl/go-nflog/v2 v2.2.0
+	github.com/florianl/go-nfqueue/v2 v2.0.2
 	github.com/google/go-cmp v0.7.0
 	github.com/google/nftables v0.3.0
 	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42

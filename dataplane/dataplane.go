@@ -44,6 +44,22 @@ type Settings struct {
 	// dataplane's own bound. LogBurst may come at once before it holds; 0 is the
 	// kernel's.
 	LogRate, LogPer, LogBurst uint32
+	// DNS is what is handed over of DNS; nil for nothing.
+	DNS *DNS
+}
+
+// DNS says which look-ups of local endpoints are handed over to who learns names
+// from them. Where nobody listens, they pass.
+type DNS struct {
+	// Servers are those whose answers count, by the address and port that
+	// clients ask, sorted: of a service, the service's own.
+	Servers []netip.AddrPort
+	// Queue is the NFQUEUE in which answers wait for a verdict: UDP packets, and
+	// all segments of TCP connections.
+	Queue uint16
+	// QueryGroup is the NFLOG group that gets a copy of each query by UDP before
+	// it leaves.
+	QueryGroup uint16
 }
 
 // Change is what leads from the program that is enforced to the next. What it

@@ -40,7 +40,7 @@ func (b builder) baseChains() []chain {
 	}
 	input = append(append(input, b.skips(verdict.Ingress)...), at(verdict.Normal, verdict.Ingress), forgetClass())
 	output = append(append(output, b.skips(verdict.Egress)...), at(verdict.Normal, verdict.Egress), forgetClass())
-	return append(b.earlyChains(),
+	return append(append(b.earlyChains(), b.dnsChains()...),
 		chain{name: forwardHook, hook: &hook{num: *nftables.ChainHookForward}, rules: append(forward, forgetClass())},
 		chain{name: inputHook, hook: &hook{num: *nftables.ChainHookInput}, rules: input},
 		chain{name: outputHook, hook: &hook{num: *nftables.ChainHookOutput}, rules: output})

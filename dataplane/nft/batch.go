@@ -156,6 +156,9 @@ func (b *batch) marshal(e expr.Any, anonymous string) []byte {
 		named.SetName, named.SetID = anonymous, b.sets
 		e = &named
 	}
+	if own, ok := e.(interface{ encode() []byte }); ok {
+		return own.encode()
+	}
 	data, err := expr.Marshal(unix.NFPROTO_INET, e)
 	if err != nil && b.err == nil {
 		b.err = fmt.Errorf("marshal %T: %w", e, err)

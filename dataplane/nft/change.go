@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"github.com/tierwall/tierwall/dataplane"
@@ -35,7 +36,7 @@ func (d *Dataplane) change(ctx context.Context, s *socket, ch dataplane.Change) 
 	c.drop(&drop)
 	now.forget(c.delta)
 	d.now = now
-	after := work{do: &drop, blocks: len(c.was.forks) > 0 || !maps.Equal(c.needed, now.needs), leaves: c.was != now.dispatch}
+	after := work{do: &drop, blocks: len(c.was.forks) > 0 || c.rebased(), leaves: c.was != now.dispatch}
 	if landing != nil {
 		after.do, after.then, after.blocks = landing, &drop, true
 	}
@@ -50,10 +51,11 @@ type changes struct {
 	now    *state
 	delta  *table.Delta
 	bridge *bridge
-	// was is the former dispatch, the present one if it stays, and needed the
-	// posts at which it had policy.
+	// was is the former dispatch, the present one if it stays, needed the posts
+	// at which it had policy, and dns what was handed over.
 	was    *dispatch
 	needed needs
+	dns    *dataplane.DNS
 	// had are the addresses among the delta's hosts that the kernel has, and
 	// held those of the delta's entries that it has, with row 0.
 	had  map[netip.Addr]bool
@@ -62,7 +64,7 @@ type changes struct {
 
 // newChanges takes the state on to what a change leads to.
 func newChanges(now *state, ch dataplane.Change, bridges table.ClassID) (*changes, error) {
-	c := &changes{now: now, delta: ch.Delta, was: now.dispatch, needed: now.needs, had: map[netip.Addr]bool{}}
+	c := &changes{now: now, delta: ch.Delta, was: now.dispatch, needed: now.needs, dns: now.settings.DNS, had: map[netip.Addr]bool{}}
 	if c.delta == nil {
 		c.delta = &table.Delta{}
 	}
@@ -218,7 +220,7 @@ func (c *changes) flipKeys(b *batch) {
 	if c.was != c.now.dispatch {
 		flipDispatch(b, c.was, c.now)
 	}
-	if !maps.Equal(c.needed, c.now.needs) {
+	if c.rebased() {
 		for _, chain := range c.now.baseChains() {
 			b.addChain(chain)
 		}
@@ -255,10 +257,16 @@ func flipDispatch(b *batch, old *dispatch, next *state) {
 	}
 }
 
-// dropHooks deletes the base chains of early stages that are not needed any more.
+// rebased reports whether the base chains are others than before.
+func (c *changes) rebased() bool {
+	return !maps.Equal(c.needed, c.now.needs) || !reflect.DeepEqual(c.dns, c.now.settings.DNS)
+}
+
+// dropHooks deletes the base chains of early stages, and for DNS, that are not
+// needed any more.
 func (c *changes) dropHooks(b *batch) {
 	before := c.now.builder
-	before.needs = c.needed
+	before.needs, before.settings.DNS = c.needed, c.dns
 	keep := c.now.baseChains()
 	for _, was := range before.baseChains() {
 		if !slices.ContainsFunc(keep, func(k chain) bool { return k.name == was.name }) {

@@ -27,6 +27,9 @@ type Options struct {
 	LogRate uint64
 	// LogBurst is how many it may send at once; 0 is 200.
 	LogBurst uint32
+	// Warn hears of what the kernel cannot do although a program asks for it,
+	// where the rest is enforced all the same; nil if nobody needs to know.
+	Warn func(error)
 }
 
 // Dataplane enforces programs by nftables. It is not safe for concurrent use.
@@ -44,6 +47,8 @@ type Dataplane struct {
 	socket *socket
 	// port is its netlink port, 0 for none.
 	port atomic.Uint32
+	// queue is how the kernel hands packets over, once that was asked.
+	queue queueing
 	// drifted says that somebody else changed the table.
 	drifted atomic.Bool
 }
@@ -81,11 +86,15 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 	if err != nil {
 		return explain(err)
 	}
+	if err := d.findQueue(ctx, s, &p.Settings); err != nil {
+		return explain(err)
+	}
 	_ = d.settled() // whatever failed, this puts it right
 	if d.drifted.Swap(false) {
 		d.now = nil
 	}
 	if d.now != nil && sameRules(d.now.settings, p.Settings) {
+		d.now.queue = d.queue
 		err := d.change(ctx, s, d.now.changeTo(p))
 		if err == nil {
 			return d.settled()
@@ -122,6 +131,10 @@ func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
 	if err != nil {
 		return explain(err)
 	}
+	if err := d.findQueue(ctx, s, c.Settings); err != nil {
+		return explain(err)
+	}
+	d.now.queue = d.queue
 	if c.Settings != nil && !sameRules(d.now.settings, *c.Settings) {
 		err = d.reload(ctx, s, c)
 	} else {
@@ -134,9 +147,11 @@ func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
 }
 
 // sameRules reports whether two settings lead to the same rules: those of one
-// epoch never change but for what a table.Delta says.
+// epoch never change but for what a table.Delta says. The base chains, and with
+// them what hands DNS over, belong to none.
 func sameRules(a, b dataplane.Settings) bool {
 	a.PodNets, b.PodNets = nil, nil
+	a.DNS, b.DNS = nil, nil
 	return reflect.DeepEqual(a, b)
 }
 
@@ -160,7 +175,7 @@ func (d *Dataplane) reload(ctx context.Context, s *socket, c dataplane.Change) e
 
 func (d *Dataplane) builder(epoch int) builder {
 	return builder{
-		names: names{epoch: epoch}, book: newRowBook(),
+		names: names{epoch: epoch}, book: newRowBook(), queue: d.queue,
 		logGroup: d.options.LogGroup, logRate: d.options.LogRate, logBurst: d.options.LogBurst,
 	}
 }

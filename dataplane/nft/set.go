@@ -25,7 +25,9 @@ type builder struct {
 	book     *rowBook
 	settings dataplane.Settings
 	// needs are the posts at which a host endpoint has policy.
-	needs    needs
+	needs needs
+	// queue is how the kernel hands packets over.
+	queue    queueing
 	logGroup uint16
 	logRate  uint64
 	logBurst uint32
