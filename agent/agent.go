@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"time"
@@ -73,6 +74,8 @@ type agent struct {
 	drifts chan dataplane.Drift
 	// news is what the server is to hear once it is in the kernel.
 	news     news
+	guard    guard
+	needs    *needsWatch
 	reporter *reporter
 	metrics  *metrics
 	health   *health
@@ -120,6 +123,8 @@ func Run(ctx context.Context, o Options) error {
 		go a.reporter.run(ctx)
 	}
 	a.watchDrift(ctx)
+	a.waiting[kindNeeds] = true
+	go a.needs.run(ctx)
 	watch := &hostWatch{events: make(chan hostEvent, 256), log: o.Log, buffer: receiveBuffer}
 	go watch.run(ctx)
 	updates := make(chan update, 1024)
@@ -142,6 +147,7 @@ func newAgent(o Options) *agent {
 		learning: make(chan Learning, 1024),
 		metrics:  newMetrics(),
 		health:   newHealth(),
+		needs:    newNeedsWatch(o),
 	}
 	return a
 }
@@ -169,6 +175,9 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 			a.asking = append(a.asking, q)
 		case d := <-a.drifts:
 			a.drifted(d)
+		case a.guard.needs = <-a.needs.found:
+			a.found(kindNeeds)
+			a.guardNode()
 		case <-retry.C:
 		case <-look.C:
 			a.look()
@@ -293,6 +302,16 @@ func (a *agent) takeHost(all []hostEvent) {
 			a.metrics.hostResyncs.Inc()
 		}
 	}
+	a.found("")
+}
+
+// kindNeeds stands among the kinds for what the node itself needs.
+const kindNeeds = "what the node needs"
+
+// found notes that something is known that was waited for, and begins to
+// compile if it was the last.
+func (a *agent) found(kind string) {
+	delete(a.waiting, kind)
 	if len(a.waiting) == 0 && a.held != nil {
 		a.compile(a.held)
 		a.held = nil
@@ -312,12 +331,33 @@ func (a *agent) keep(c model.Change) {
 			c.Object, e = nil, nil // it may have been here before
 		}
 		a.places.put(endpointID(c.Key), e)
+	case model.KindEndpointSlice:
+		a.keepBackend(c)
+		return
 	case model.KindTier, model.KindPolicy, model.KindProfile:
 	default:
 		return
 	}
 	a.near.Apply(c)
 	a.watcher.unchecked = true
+}
+
+// keepBackend notes who answers for the API server's own service.
+func (a *agent) keepBackend(c model.Change) {
+	s, _ := c.Object.(*model.EndpointSlice)
+	if c.Key.Namespace != "default" || s != nil && s.Service != "kubernetes" {
+		return
+	}
+	a.near.Apply(c)
+	var list []netip.AddrPort
+	for _, s := range a.near.EndpointSlices {
+		for _, addr := range s.Addrs {
+			for _, p := range s.Ports {
+				list = append(list, netip.AddrPortFrom(addr, p.Port))
+			}
+		}
+	}
+	a.needs.setBackends(list)
 }
 
 func endpointID(k model.Key) verdict.EndpointID {
@@ -343,6 +383,7 @@ func (a *agent) apply(ctx context.Context) error {
 		a.delta = nil
 		return nil
 	}
+	a.guardNode()
 	began := time.Now()
 	var err error
 	if a.whole {

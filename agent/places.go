@@ -20,8 +20,10 @@ type places struct {
 	byAddr map[netip.Addr][]verdict.EndpointID
 	// at is the outcome: interfaces by endpoint, sorted; none that is empty.
 	at map[verdict.EndpointID][]string
-	// podsOn counts the pods on an interface.
+	// podsOn counts the pods on an interface, hostOn is the host endpoint that
+	// governs one.
 	podsOn map[string]int
+	hostOn map[string]verdict.EndpointID
 
 	dirty     map[verdict.EndpointID]bool
 	dirtyHost bool
@@ -30,7 +32,7 @@ type places struct {
 func newPlaces(node string) *places {
 	return &places{
 		node: node, host: newHost(), pods: map[verdict.EndpointID]*model.Endpoint{}, hosts: map[verdict.EndpointID]*model.Endpoint{},
-		byAddr: map[netip.Addr][]verdict.EndpointID{}, at: map[verdict.EndpointID][]string{}, podsOn: map[string]int{},
+		byAddr: map[netip.Addr][]verdict.EndpointID{}, at: map[verdict.EndpointID][]string{}, podsOn: map[string]int{}, hostOn: map[string]verdict.EndpointID{},
 		dirty: map[verdict.EndpointID]bool{},
 	}
 }
@@ -156,6 +158,7 @@ func (p *places) set(changed map[verdict.EndpointID][]string, id verdict.Endpoin
 // that governs it.
 func (p *places) settleHosts(changed map[verdict.EndpointID][]string) {
 	now := map[verdict.EndpointID][]string{}
+	clear(p.hostOn)
 	if len(p.hosts) > 0 {
 		for _, index := range p.host.ordered() {
 			name := p.host.links[index].name
@@ -164,6 +167,7 @@ func (p *places) settleHosts(changed map[verdict.EndpointID][]string) {
 			}
 			if e := governing(p.hosts, name, p.host.addrs[index]); e != nil {
 				now[e.ID] = append(now[e.ID], name)
+				p.hostOn[name] = e.ID
 			}
 		}
 	}

@@ -49,12 +49,15 @@ type reporter struct {
 	// has not heard of yet.
 	all, come, gone map[string]bool
 	versions        map[string]string
-	cuts            map[string]string
-	drift           uint64
-	err             string
-	since           *time.Time
-	enforces        bool
-	wake            chan struct{}
+	// cuts are what policies cut that the node needs; told is closed when the
+	// server has heard of them.
+	cuts     map[string]string
+	told     chan struct{}
+	drift    uint64
+	err      string
+	since    *time.Time
+	enforces bool
+	wake     chan struct{}
 
 	// of run alone
 	sequence uint64
@@ -128,6 +131,36 @@ func (r *reporter) drifted() {
 	defer r.mu.Unlock()
 	r.drift++
 	r.stir()
+}
+
+// cutting says which needs of the node policies cut. It returns a channel that
+// is closed when the server has heard of it, nil if there is none to hear.
+func (r *reporter) cutting(cuts map[string]string) <-chan struct{} {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cuts = cuts
+	r.stir()
+	if !r.enforces { // the first report is still to come
+		return nil
+	}
+	if r.told != nil {
+		close(r.told)
+	}
+	r.told = make(chan struct{})
+	return r.told
+}
+
+// heard says that the server has taken a report with just these cuts.
+func (r *reporter) heard(cuts map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.told != nil && maps.Equal(r.cuts, cuts) {
+		close(r.told)
+		r.told = nil
+	}
 }
 
 func (r *reporter) stir() {
@@ -232,6 +265,7 @@ func (r *reporter) tell(ctx context.Context) (again bool, err error) {
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return false, fmt.Errorf("answer: %w", err)
 	}
+	r.heard(out.Cuts)
 	r.sequence, r.full, r.pace = out.Sequence, false, a.Pace
 	r.metrics.reports.WithLabelValues(outcomeOK).Inc()
 	if r.failing {
