@@ -74,7 +74,8 @@ func measure(only, out string) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var figures []figure
-	for _, b := range []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), validate(), preview()} {
+	all := []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), validate(), preview()}
+	for _, b := range append(all, kernel(fullEffort)...) {
 		if !slices.ContainsFunc(b.names, pattern.MatchString) {
 			continue
 		}
