@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -151,6 +152,9 @@ func (n *Node) attach(name string, pod netns.NsHandle, a netip.Addr) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(running(h, "eth0"), running(n.link, name)); err != nil {
+		return err
+	}
 	via := net.IPv4(169, 254, 1, 1)
 	index := inner.Attrs().Index
 	return errors.Join(
@@ -169,6 +173,19 @@ func up(h *netlink.Handle, name string) (netlink.Link, error) {
 		return nil, err
 	}
 	return link, h.LinkSetUp(link)
+}
+
+// running waits until the kernel has seen that both ends of a link are up: until
+// then it drops what is sent.
+func running(h *netlink.Handle, name string) error {
+	for range 1000 {
+		link, err := h.LinkByName(name)
+		if err != nil || link.Attrs().OperState == netlink.OperUp {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return fmt.Errorf("%s does not come up", name)
 }
 
 func whole(ip net.IP) *net.IPNet { return &net.IPNet{IP: ip.To4(), Mask: net.CIDRMask(32, 32)} }

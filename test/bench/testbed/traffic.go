@@ -31,8 +31,8 @@ func (n *Node) Connect(port int, d time.Duration) (perSecond float64, err error)
 }
 
 // Refuses reports whether a new connection to a port of the server, which
-// listens there, does not come about within a moment.
-func (n *Node) Refuses(port int) (refused bool, err error) {
+// listens there, does not come about within some time.
+func (n *Node) Refuses(port int, within time.Duration) (refused bool, err error) {
 	listener, err := n.listen(port)
 	if err != nil {
 		return false, err
@@ -47,7 +47,7 @@ func (n *Node) Refuses(port int) (refused bool, err error) {
 		if err := unix.Connect(c, at(ServerAddr, port)); !errors.Is(err, unix.EINPROGRESS) {
 			return err
 		}
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(c), Events: unix.POLLOUT}}, 100)
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(c), Events: unix.POLLOUT}}, int(within.Milliseconds()))
 		refused = ready == 0
 		return err
 	})
@@ -218,7 +218,17 @@ func cpuTime() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-func socket(kind int) (int, error) { return unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0) }
+// patience is how long a socket waits for what comes at once on an idle machine.
+const patience = 10
+
+func socket(kind int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fd, err
+	}
+	t := unix.Timeval{Sec: patience}
+	return fd, errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &t), unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &t))
+}
 
 // bound is a socket at a port of the server.
 func (n *Node) bound(kind, port int) (fd int, err error) {
