@@ -76,6 +76,7 @@ type agent struct {
 	news     news
 	guard    guard
 	needs    *needsWatch
+	unlogged unlogged
 	reporter *reporter
 	metrics  *metrics
 	health   *health
@@ -454,5 +455,6 @@ func (a *agent) lookAround() {
 			"kinds", slices.Sorted(maps.Keys(a.waiting)), "for", time.Since(a.began).Round(time.Second).String())
 		return
 	}
+	a.countUnlogged()
 	a.metrics.unplaced.Set(float64(a.watcher.unplaced(a.places)))
 }

@@ -133,3 +133,37 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("when it is back: %s", got)
 	}
 }
+
+// TestParsePrefix: whatever prefix is configured, the rule is what follows it.
+func TestParsePrefix(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"tierwall: default/NetworkPolicy/blue/fe#0 \x00": {"tierwall", "default/NetworkPolicy/blue/fe#0"},
+		"fw: A: profile kns.blue ":                       {"fw: A", "profile kns.blue"},
+		"something else":                                 {"", "something else"},
+	} {
+		if prefix, rule := parsePrefix(in); prefix != want[0] || rule != want[1] {
+			t.Errorf("%q: %q and %q, want %q", in, prefix, rule, want)
+		}
+	}
+}
+
+// TestUnlogged: what came to the counts is told once, and counts that begin
+// again are taken whole.
+func TestUnlogged(t *testing.T) {
+	var u unlogged
+	for i, step := range []struct {
+		counts map[string]uint64
+		total  uint64
+		rules  int
+	}{
+		{map[string]uint64{"a": 5}, 5, 1},
+		{map[string]uint64{"a": 5, "b": 1}, 1, 1},
+		{map[string]uint64{"a": 2}, 2, 1},
+		{nil, 0, 0},
+		{map[string]uint64{"a": 3}, 3, 1},
+	} {
+		if total, byRule := u.since(step.counts); total != step.total || len(byRule) != step.rules {
+			t.Errorf("step %d: %d, %v", i, total, byRule)
+		}
+	}
+}

@@ -5,11 +5,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/florianl/go-nflog/v2"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -24,7 +27,11 @@ func LogRules(ctx context.Context, group uint16, log *slog.Logger) error {
 	hook := func(a nflog.Attribute) int {
 		attrs := []any{}
 		if a.Prefix != nil {
-			attrs = append(attrs, "rule", strings.TrimPrefix(strings.TrimRight(*a.Prefix, " \x00"), LogPrefix))
+			prefix, rule := parsePrefix(*a.Prefix)
+			if prefix != dataplane.LogPrefix {
+				attrs = append(attrs, "prefix", prefix)
+			}
+			attrs = append(attrs, "rule", rule)
 		}
 		if a.Payload != nil {
 			if p, ok := parsePacket(*a.Payload); ok {
@@ -47,8 +54,55 @@ func LogRules(ctx context.Context, group uint16, log *slog.Logger) error {
 	return nil
 }
 
-// LogPrefix begins the kernel's log messages of Log rules.
-const LogPrefix = "tierwall "
+// parsePrefix parts the prefix of the settings from the rule. No name of a rule
+// has a colon in it.
+func parsePrefix(text string) (prefix, rule string) {
+	text = strings.TrimRight(text, " \x00")
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		return text[:i], text[i+2:]
+	}
+	return "", text
+}
+
+// unlogged tells how much Log rules did not write since it was last asked,
+// because of the limit.
+type unlogged struct {
+	last map[string]uint64
+}
+
+// since returns what came to the counts, and keeps them.
+func (u *unlogged) since(counts map[string]uint64) (total uint64, byRule map[string]uint64) {
+	byRule = map[string]uint64{}
+	for rule, n := range counts {
+		if n >= u.last[rule] {
+			n -= u.last[rule]
+		}
+		if n > 0 {
+			byRule[rule] = n
+			total += n
+		}
+	}
+	u.last = counts
+	return total, byRule
+}
+
+// countUnlogged counts what Log rules did not write, and says so.
+func (a *agent) countUnlogged() {
+	c, ok := a.Dataplane.(dataplane.LogCounter)
+	if !ok {
+		return
+	}
+	counts, err := c.Unlogged()
+	if err != nil {
+		a.Log.Warn("what Log rules did not write could not be counted", "error", err)
+		return
+	}
+	total, byRule := a.unlogged.since(counts)
+	a.metrics.unlogged.Add(float64(total))
+	for _, rule := range slices.Sorted(maps.Keys(byRule)) {
+		a.Log.Info("policy log: over the limit, not written", "rule", rule, "packets", byRule[rule])
+	}
+}
 
 // parsePacket reads addresses, protocol and ports from the first bytes of an
 // IP packet.

@@ -19,6 +19,7 @@ type metrics struct {
 	problems      prometheus.Gauge
 	drift         prometheus.Counter
 	hostResyncs   prometheus.Counter
+	unlogged      prometheus.Counter
 	reports       *prometheus.CounterVec
 }
 
@@ -55,9 +56,10 @@ func newMetrics() *metrics {
 		problems:    gauge("problems", "Problems between objects, as far as this node sees them."),
 		drift:       counter("drift_total", "Times that the kernel's tables were found changed by someone else and put right."),
 		hostResyncs: counter("host_resyncs_total", "Times that reports of the kernel on interfaces and routes were lost, and all was read again."),
+		unlogged:    counter("log_suppressed_total", "Packets that Log rules did not log because of their limit."),
 		reports:     outcomes("reports_total", "Reports to the server of what this node enforces, by outcome."),
 	}
-	m.registry.MustRegister(m.applies, m.applyDuration, m.lastApply, m.endpoints, m.placed, m.unplaced, m.problems, m.drift, m.hostResyncs,
+	m.registry.MustRegister(m.applies, m.applyDuration, m.lastApply, m.endpoints, m.placed, m.unplaced, m.problems, m.drift, m.hostResyncs, m.unlogged,
 		m.reports, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -38,7 +38,8 @@ type Settings struct {
 	// Reject answers what is denied, with a TCP reset or ICMP; otherwise it is
 	// dropped in silence.
 	Reject bool
-	// LogPrefix begins what Log rules write; empty is the dataplane's own.
+	// LogPrefix begins what Log rules write, before ": " and the rule; empty is
+	// the constant of that name.
 	LogPrefix string
 	// LogRate is how many lines a Log rule may write in LogPer seconds; 0 is the
 	// dataplane's own bound. LogBurst may come at once before it holds; 0 is the
@@ -101,6 +102,17 @@ type Watcher interface {
 	// Change returns ErrOutOfStep until Apply, with the whole program, has put it
 	// right. A caller calls Apply at once.
 	Watch(ctx context.Context, report func(Drift)) error
+}
+
+// LogPrefix begins what Log rules write where the settings say nothing else.
+const LogPrefix = "tierwall"
+
+// LogCounter is a Dataplane that bounds how much Log rules write, and counts
+// what they did not.
+type LogCounter interface {
+	// Unlogged returns, by rule (tier/policy#rule), how many packets were not
+	// logged. A number that has become smaller has begun again from 0.
+	Unlogged() (map[string]uint64, error)
 }
 
 // Drift is a change that somebody else made to what a dataplane enforces.

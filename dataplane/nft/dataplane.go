@@ -54,8 +54,9 @@ type Dataplane struct {
 }
 
 var (
-	_ dataplane.Dataplane = (*Dataplane)(nil)
-	_ dataplane.Watcher   = (*Dataplane)(nil)
+	_ dataplane.Dataplane  = (*Dataplane)(nil)
+	_ dataplane.Watcher    = (*Dataplane)(nil)
+	_ dataplane.LogCounter = (*Dataplane)(nil)
 )
 
 // New returns a dataplane that has done nothing yet. What a former process

@@ -39,16 +39,16 @@ func (s *socket) names(kind, tableAttr, nameAttr uint16) ([]string, error) {
 	return list, nil
 }
 
-// dump reads all objects of one kind. A list into which somebody's transaction
+// dump reads all objects of one kind, or those that the attributes choose. A list into which somebody's transaction
 // fell has gaps, and is read again.
-func (s *socket) dump(kind uint16) ([]netlink.Message, error) {
+func (s *socket) dump(kind uint16, choose ...byte) ([]netlink.Message, error) {
 	for range 10 {
 		replies, err := s.conn.Execute(netlink.Message{
 			Header: netlink.Header{
 				Type:  netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind),
 				Flags: netlink.Request | netlink.Dump,
 			},
-			Data: []byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0},
+			Data: append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, choose...),
 		})
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return nil, err

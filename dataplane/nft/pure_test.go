@@ -22,9 +22,9 @@ func TestTexts(t *testing.T) {
 		return verdict.Step{Tier: "t", Policy: verdict.PolicyID{Kind: "NetworkPolicy", Namespace: "n", Name: policy}, Rule: rule}
 	}
 	for _, test := range []struct{ name, got, want string }{
-		{"prefix", logPrefix(step("p", 3)), "tierwall t/NetworkPolicy/n/p#3 "},
-		{"long prefix", logPrefix(step(long, 3)), "tierwall t/NetworkPolicy/n/" + long[:94] + "...#3 "},
-		{"profile", logPrefix(verdict.Step{Profile: "kns.blue", Rule: 0}), "tierwall profile kns.blue "},
+		{"prefix", logPrefix("", loggedBy(step("p", 3))), "tierwall: t/NetworkPolicy/n/p#3 "},
+		{"long prefix", logPrefix("", loggedBy(step(long, 3))), "tierwall: t/NetworkPolicy/n/" + long[:93] + "...#3 "},
+		{"profile", logPrefix("fw", loggedBy(verdict.Step{Profile: "kns.blue", Rule: 0})), "fw: profile kns.blue "},
 		{"quote", place(step(`a"b`, 0)), `t/NetworkPolicy/n/a"b#0`},
 		{"quote in a comment", because(&table.Decision{Reason: verdict.ByRule, Way: [][]verdict.Step{{step(`a"b`, 0)}}}), `t/NetworkPolicy/n/a?b#0`},
 		{"no policy", because(&table.Decision{Reason: verdict.NoPolicyApplies}), "no policy applies"},
@@ -294,13 +294,14 @@ func TestShared(t *testing.T) {
 	list := []shared{
 		{"uniform", &table.Row{Other: yes}, 0},
 		{"differs in the reason only", tcp(trace(verdict.Allow, 5), yes, [2]uint16{1, 1}), 0},
-		{"logs", &table.Row{Other: trace(verdict.Allow, 0, 1)}, 2},
+		{"logs", &table.Row{Other: trace(verdict.Allow, 0, 1)}, 3}, // the row, its way to the log, the rule
 		{"port", tcp(yes, no, [2]uint16{1, 2}), 1},
 		{"port, for another reason", tcp(trace(verdict.Allow, 7), no, [2]uint16{1, 2}), 0},
 		{"port, in two cells", tcp(yes, trace(verdict.Deny, 9), [2]uint16{1, 1}, [2]uint16{2, 2}), 0},
 		{"the opposite", tcp(no, yes, [2]uint16{1, 2}), 1},
 		{"another port", tcp(yes, no, [2]uint16{1, 3}), 1},
-		{"logs by another rule", &table.Row{Other: trace(verdict.Allow, 0, 2)}, 2},
+		{"logs by another rule", &table.Row{Other: trace(verdict.Allow, 0, 2)}, 3},
+		{"logs by both", &table.Row{Other: trace(verdict.Allow, 0, 1, 2)}, 2},
 	}
 	for _, cut := range []uint16{1000, 2000} {
 		udp := table.Protocol{Number: verdict.UDP, Bands: []table.Band{{To: cut, Cells: cells(yes, no, [2]uint16{53, 53})}, {From: cut + 1, To: 65535, Cells: cells(no, no)}}}
@@ -324,6 +325,9 @@ func TestShared(t *testing.T) {
 		t.Errorf("with the last row go chains %v, want row-4", got)
 	}
 	if diff := cmp.Diff([]string{"row-3", "row-3-log-1"}, b.leave(rowUse{row: 3})); diff != "" {
+		t.Error(diff) // the rule's chain is another's too
+	}
+	if diff := cmp.Diff([]string{"row-10", "row-10-log-1", "log-1"}, b.leave(rowUse{row: 10})); diff != "" {
 		t.Error(diff)
 	}
 }

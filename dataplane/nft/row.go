@@ -2,7 +2,6 @@ package nft
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -16,6 +15,8 @@ import (
 type rowBook struct {
 	byRow map[rowUse]*page
 	byKey map[string]*page
+	// logs are the Log rules that pages have.
+	logs *logBook
 	// early are the rows that a set of an early stage has had, which it needs
 	// in a form of their own.
 	early map[table.SetID][]rowUse
@@ -41,10 +42,12 @@ type page struct {
 	uses    int
 	verdict *expr.Verdict
 	chains  []string
+	// logs are the rules that log, each as often as a chain of the page names it.
+	logs []string
 }
 
 func newRowBook() *rowBook {
-	return &rowBook{byRow: map[rowUse]*page{}, byKey: map[string]*page{}, early: map[table.SetID][]rowUse{}}
+	return &rowBook{byRow: map[rowUse]*page{}, byKey: map[string]*page{}, logs: newLogBook(), early: map[table.SetID][]rowUse{}}
 }
 
 // enter makes a row known in a stage and returns the chains that it needs and
@@ -60,10 +63,13 @@ func (b builder) enter(r *table.Row, stage verdict.Stage) []chain {
 			p.verdict = v
 		} else {
 			p.verdict = goTo(b.row(r.ID, s.stage))
+			var rules []chain
+			p.logs, rules = b.logRules(s)
 			chains = b.shapeChains(r.ID, s)
-		}
-		for _, c := range chains {
-			p.chains = append(p.chains, c.name)
+			for _, c := range chains {
+				p.chains = append(p.chains, c.name)
+			}
+			chains = append(rules, chains...)
 		}
 		b.book.byKey[key] = p
 	}
@@ -108,6 +114,9 @@ func (b builder) leave(use rowUse) []string {
 	var names []string
 	for i := range p.chains {
 		names = append(names, p.chains[len(p.chains)-1-i])
+	}
+	for _, n := range b.book.logs.leave(p.logs) {
+		names = append(names, b.logRule(n))
 	}
 	return names
 }
@@ -223,34 +232,6 @@ func (w *rowWriter) verdict(e effect) *expr.Verdict {
 		w.logs = append(w.logs, w.logChain(w.logged[e], w.stage, e))
 	}
 	return goTo(w.logged[e])
-}
-
-// logChain sends what the kernel's limit lets through to the log group, once a
-// Log rule that the packet met, and then gives the verdict.
-func (b builder) logChain(name string, stage verdict.Stage, e effect) chain {
-	c := chain{name: name}
-	for prefix := range strings.SplitSeq(strings.TrimSuffix(e.logs, "\x00"), "\x00") {
-		c.rules = append(c.rules, rule{exprs: []expr.Any{
-			b.logLimit(),
-			&expr.Log{Key: logKeys, Group: b.logGroup, Snaplen: logSnaplen, Data: []byte(prefix)},
-		}})
-	}
-	c.rules = append(c.rules, to(b.plain(stage, e)))
-	return c
-}
-
-// logLimit is how much a Log rule may say: what the settings allow it, or what
-// the dataplane was told to where they say nothing.
-func (b builder) logLimit() *expr.Limit {
-	if b.settings.LogRate == 0 {
-		return &expr.Limit{Type: expr.LimitTypePkts, Rate: b.logRate, Unit: expr.LimitTimeSecond, Burst: b.logBurst}
-	}
-	per := expr.LimitTime(max(b.settings.LogPer, 1))
-	burst := b.settings.LogBurst
-	if burst == 0 {
-		burst = 5 // as the kernel's own
-	}
-	return &expr.Limit{Type: expr.LimitTypePkts, Rate: uint64(b.settings.LogRate), Unit: per, Burst: burst}
 }
 
 // fewRules is up to how many entries are rules of their own: they read better

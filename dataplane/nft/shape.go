@@ -11,8 +11,8 @@ import (
 )
 
 // effect is what the kernel does for a decision: two decisions of one effect
-// differ only in their reasons. Logs are the prefixes, in order, each ended by
-// a zero.
+// differ only in their reasons. Logs are the rules that log, in order, each ended
+// by a zero.
 type effect struct {
 	verdict verdict.Verdict
 	// accepts tells an explicit Allow from all that goes on to the next stage;
@@ -26,7 +26,7 @@ func effectOf(d *table.Decision, early bool) effect {
 	for _, piece := range d.Way {
 		for _, s := range piece {
 			if s.Action == verdict.ActionLog {
-				e.logs += logPrefix(s) + "\x00"
+				e.logs += loggedBy(s) + "\x00"
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -61,12 +62,34 @@ func place(s verdict.Step) string {
 	return fmt.Sprintf("%s/%s#%d", s.Tier, s.Policy, s.Rule)
 }
 
-// logPrefix is what stands before the packet in the log: the rule that logs.
-func logPrefix(s verdict.Step) string {
+// loggedBy names the rule that logs.
+func loggedBy(s verdict.Step) string {
 	if s.Rule == verdict.NoRule || s.Policy.IsZero() {
-		return shorten("tierwall "+place(s), " ")
+		return place(s)
 	}
-	return shorten("tierwall "+s.Tier+"/"+s.Policy.String(), fmt.Sprintf("#%d ", s.Rule))
+	return s.Tier + "/" + s.Policy.String() + fmt.Sprintf("#%d", s.Rule)
+}
+
+// logPrefix is what stands before the packet in the log: the prefix of the
+// settings, and the rule that logs. Of a name that is too long, the end of the
+// policy's name is left out, never the number of the rule.
+func logPrefix(prefix, rule string) string {
+	if prefix == "" {
+		prefix = dataplane.LogPrefix
+	}
+	name, number, ok := cutLast(rule, "#")
+	if ok {
+		number = "#" + number
+	}
+	return shorten(prefix+": "+name, number+" ")
+}
+
+// cutLast is strings.Cut at the last separator.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // describe lists the policies of a set, in order, for its chain's comment.
