@@ -13,7 +13,8 @@ import { PolicyEditor, type Tab } from './editor/PolicyEditor';
 /** The page of a new policy. With a namespace it begins namespaced, without one global. */
 export function NewPolicy({ kind, tier, namespace }: { kind?: string | undefined; tier?: string | undefined; namespace?: string | undefined }) {
   const initial = kind === 'KubernetesNetworkPolicy' ? newKubernetesPolicy('', namespace ?? 'default') : newPolicy(namespace, tier ?? 'default');
-  return <Editor initial={initial} />;
+  // Another beginning is another policy: nothing of the one before it is in its form.
+  return <Editor key={initial} initial={initial} />;
 }
 
 /** The page of a policy that is there. */

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Cluster, Matches } from '../api';
 import { boxes, countWords } from './marks';
 
-const group = (namespace: string, tier: string, refs: string[], node = 'node-1') => ({ node, namespace, labels: { 'app/tier': tier }, serviceAccount: 'default', count: refs.length, refs });
+const group = (namespace: string, tier: string, refs: string[], node = 'node-1') => ({ node, namespace, labels: { 'app/tier': tier, 'projectcalico.org/namespace': namespace }, serviceAccount: 'default', count: refs.length, refs });
 const cluster = {
   namespaces: [{ name: 'blue' }, { name: 'red' }],
   pods: [group('blue', 'FE', ['blue/fe-1']), group('blue', 'FE', ['blue/fe-2'], 'node-2'), group('blue', 'BE', ['blue/be-1'])],

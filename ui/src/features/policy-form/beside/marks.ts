@@ -64,7 +64,8 @@ function pods(cluster: Cluster, namespace: string, taken: (refs: string[]) => nu
 }
 
 function labelText(labels: Record<string, string>): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}: ${value}`);
+  // What the system gives every pod says nothing about this one.
+  const pairs = Object.entries(labels).filter(([key]) => !key.startsWith('projectcalico.org/')).map(([key, value]) => `${key}: ${value}`);
   return pairs.length > 0 ? pairs.join(', ') : 'no labels';
 }
 

@@ -17,9 +17,20 @@ export function copyAs(text: string, name: string, staged: boolean): string {
   return editText(text, all(...edits));
 }
 
+/** What an object is called, as far as it is told. */
+export interface Identity {
+  kind: PolicyKind | undefined;
+  namespace: string;
+  name: string;
+  id: string;
+}
+
 /** What an object is called, as far as its text tells. */
-export function identity(text: string): { kind: PolicyKind | undefined; namespace: string; name: string; id: string } {
-  const value = readText(text).value ?? {};
+export function identity(text: string): Identity {
+  return identityOf(readText(text).value ?? {});
+}
+
+export function identityOf(value: Record<string, unknown>): Identity {
   const kind = policyKind(value);
   const metadata = fields(value.metadata);
   const [name, namespace] = [textOf(metadata.name), textOf(metadata.namespace)];

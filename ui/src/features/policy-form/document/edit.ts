@@ -125,6 +125,11 @@ export function setField(document: Document, path: Path, value: Value, depth = 2
   document.setIn(path, asNode(document, value, old));
 }
 
+/** What stands at a path, also where it is reached by an alias; undefined for nothing. */
+export function valueAt(document: Document, path: Path): unknown {
+  return path.reduce<unknown>((value, part) => (typeof value === 'object' && value !== null ? (value as Record<string | number, unknown>)[part] : undefined), document.toJS());
+}
+
 function isEmpty(value: Value): boolean {
   if (value === undefined || value === '') return true;
   if (typeof value !== 'object') return false;

@@ -1,9 +1,9 @@
 /** Kubernetes label selectors as rows, read from and written to the document. */
 import { isMap } from 'yaml';
-import { setField, type Edit, type Path } from './edit';
+import { setField, valueAt, type Edit, type Path } from './edit';
 import { fields, list, text, words } from './policy';
 
-export { defaultTypes, fields, list, number, set, text, words } from './policy';
+export { all, defaultTypes, fields, list, number, set, text, words } from './policy';
 
 export interface LabelCondition {
   key: string;
@@ -38,4 +38,9 @@ export function setLabelSelector(path: Path, rows: LabelCondition[]): Edit {
     setField(document, [...path, 'matchLabels'], Object.fromEntries(equal), path.length + 1);
     setField(document, [...path, 'matchExpressions'], expressions as never, path.length + 1);
   };
+}
+
+/** Changes rows, beginning with those that the document has when it is done. */
+export function editLabelSelector(path: Path, change: (rows: LabelCondition[]) => LabelCondition[]): Edit {
+  return (document) => setLabelSelector(path, change(parseLabelSelector(valueAt(document, path))))(document);
 }

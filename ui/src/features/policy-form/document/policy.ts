@@ -19,6 +19,25 @@ export interface Icmp {
   code?: number | undefined;
 }
 
+/** The path of a request: exactly one of the two. */
+export interface HttpPath {
+  exact?: string | undefined;
+  prefix?: string | undefined;
+}
+
+export interface HttpHeader {
+  header: string;
+  operator: string;
+  values: string[];
+}
+
+/** Which HTTP requests a rule is narrowed to; empty lists mean any. */
+export interface HttpMatch {
+  methods: string[];
+  paths: HttpPath[];
+  headers: HttpHeader[];
+}
+
 export interface Entity {
   selector: string;
   notSelector: string;
@@ -45,8 +64,7 @@ export interface Rule {
   destination: Entity;
   /** The annotation "name", by which people speak of a rule. */
   name: string;
-  /** Whether it narrows to HTTP requests, which the YAML says and the form keeps. */
-  http: boolean;
+  http: HttpMatch | undefined;
 }
 
 export interface Policy {
@@ -117,13 +135,23 @@ function readRule(value: unknown): Rule {
     source: readEntity(rule.source),
     destination: readEntity(rule.destination),
     name: text(fields(fields(rule.metadata).annotations).name),
-    http: rule.http !== undefined,
+    http: readHttp(rule.http),
   };
 }
 
 function readIcmp(value: unknown): Icmp | undefined {
   if (value === undefined || value === null) return undefined;
   return { type: number(fields(value).type), code: number(fields(value).code) };
+}
+
+function readHttp(value: unknown): HttpMatch | undefined {
+  if (value === undefined || value === null) return undefined;
+  const http = fields(value);
+  return {
+    methods: words(http.methods),
+    paths: list(http.paths).map((item) => (typeof fields(item).exact === 'string' ? { exact: text(fields(item).exact) } : { prefix: text(fields(item).prefix) })),
+    headers: list(http.headers).map((item) => ({ header: text(fields(item).header), operator: text(fields(item).operator), values: words(fields(item).values) })),
+  };
 }
 
 function readEntity(value: unknown): Entity {

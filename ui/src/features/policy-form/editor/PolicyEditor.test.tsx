@@ -6,7 +6,7 @@ import { beforeEach, expect, it, vi } from 'vitest';
 import { ApiError, type Draft, type PolicyApi, type Problem, type StoredObject } from '../api';
 import { readText } from '../document/edit';
 import { newPolicy } from '../document/policy';
-import { kept } from './keep';
+import { keep, keptNew } from './keep';
 import { PolicyEditor, type PolicyEditorProps } from './PolicyEditor';
 
 const view = { asOf: '2026-11-25T12:00:00Z', live: true, hidden: [] };
@@ -166,7 +166,7 @@ it('drops an answer to an older text', async () => {
 it('keeps a draft in the browser and offers it back', async () => {
   const { user } = show(fakeApi(), { initial: two });
   await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
-  await waitFor(() => expect(kept('ann', 'new')?.text).not.toContain('Deny'));
+  await waitFor(() => expect(keptNew('ann')[0]?.draft.text).not.toContain('Deny'));
   document.body.replaceChildren();
   const second = show(fakeApi());
   await second.user.click(screen.getByRole('button', { name: 'Restore the draft' }));
@@ -179,3 +179,107 @@ it('says when the server is away, and goes on', async () => {
   await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
   expect(screen.queryByRole('group', { name: 'ingress rule 2' })).toBeNull();
 });
+
+it('offers the draft of a policy to that policy only', () => {
+  const stored: StoredObject = { kind: 'NetworkPolicy', namespace: 'blue', name: 'fe', resourceVersion: '1', yaml: two };
+  keep('ann', 'NetworkPolicy/blue/be', { text: two.replace('fe', 'be'), at: 1 });
+  keep('ann', 'new 1', { text: newPolicy('red', 'default'), at: 1 });
+  show(fakeApi(), { initial: two, stored });
+  expect(screen.queryByText('An unsaved draft is kept')).toBeNull();
+});
+
+it('does what is clicked right after typing, and keeps what was typed', async () => {
+  const { user } = show(fakeApi());
+  await user.type(screen.getByLabelText('Endpoints as text'), "app/tier == 'FE'", { delay: null } as never);
+  await user.click(screen.getByRole('button', { name: '+ Add ingress rule' }));
+  screen.getByRole('group', { name: 'Create new policy rule' });
+  expect(screen.getByLabelText('Endpoints as text')).toHaveProperty('value', "app/tier == 'FE'");
+  await user.click(screen.getByRole('button', { name: 'Cancel' }));
+  expect(screen.getByLabelText('Endpoints as text')).toHaveProperty('value', "app/tier == 'FE'");
+}, 30_000);
+
+it('writes a number once it is one', async () => {
+  const api = fakeApi();
+  const { user } = show(api, { initial: two });
+  const order = screen.getByLabelText(/^Order/);
+  await user.type(order, '1x');
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(api.create).toHaveBeenCalledOnce());
+  expect(vi.mocked(api.create).mock.calls[0]?.[0]).toBe(two);
+  screen.getByText(/"1x" is not a number/);
+  await user.clear(order);
+  await user.type(order, '12.5');
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(api.update).toHaveBeenCalledOnce());
+  expect(vi.mocked(api.update).mock.calls[0]?.[0]).toContain('order: 12.5\n');
+}, 30_000);
+
+it('leaves everything as it is when Save as fails, and says why in the dialog', async () => {
+  const create = vi.fn<PolicyApi['create']>().mockRejectedValue(problem('exists', 409));
+  const { user, onSaved } = show(fakeApi({ create }), { initial: two });
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Save as' }));
+  const dialog = await screen.findByRole('dialog');
+  await user.clear(within(dialog).getByLabelText(/^Name/));
+  await user.type(within(dialog).getByLabelText(/^Name/), 'other');
+  await user.click(within(dialog).getByRole('button', { name: 'Save copy' }));
+  expect((await within(dialog).findByRole('alert')).textContent).toContain('it is exists');
+  expect(onSaved).not.toHaveBeenCalled();
+  await user.click(within(dialog).getByRole('button', { name: 'Cancel' }));
+  screen.getByText(/not saved/);
+  expect(screen.getByLabelText(/^Name/)).toHaveProperty('value', 'fe');
+}, 30_000);
+
+it('has fields for the version of IP, what is not ICMP, and HTTP', async () => {
+  const api = fakeApi();
+  const { user } = show(api, { initial: two });
+  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 1' }));
+  await user.selectOptions(screen.getByLabelText('IP version'), '4');
+  await user.click(screen.getByRole('button', { name: 'HTTP' }));
+  // jsdom does not see the part open.
+  await user.click(screen.getByRole('button', { name: '+ Add path', hidden: true }));
+  await user.type(screen.getByLabelText('HTTP path 1'), 'api');
+  await user.click(screen.getByRole('button', { name: '+ Add header', hidden: true }));
+  await user.click(screen.getByRole('button', { name: 'Save rule' }));
+  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 2' }));
+  await user.selectOptions(screen.getByLabelText('Protocol'), 'ICMP');
+  await user.type(screen.getByLabelText('ICMP: is not type'), '8');
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(api.create).toHaveBeenCalledOnce());
+  expect(readText(vi.mocked(api.create).mock.calls[0]?.[0] ?? '').value).toHaveProperty('spec.ingress', [
+    { action: 'Allow', protocol: 'TCP', ipVersion: 4, http: { paths: [{ prefix: '/api' }], headers: [{ header: 'x-name', operator: 'Exists' }] } },
+    { action: 'Deny', protocol: 'ICMP', notICMP: { type: 8 } },
+  ]);
+}, 60_000);
+
+const cluster = `apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: c}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {}}
+`;
+
+it('edits the subject, the peers and the protocols of a ClusterNetworkPolicy', async () => {
+  const api = fakeApi();
+  const { user } = show(api, { initial: cluster });
+  await user.selectOptions(screen.getByLabelText('Subject'), 'pods');
+  await user.click(within(screen.getByRole('group', { name: 'Pods' })).getByRole('button', { name: '+ Add label' }));
+  await user.type(screen.getByLabelText('Pods condition 1: value'), 'FE');
+  await user.click(screen.getByRole('button', { name: '+ Add egress rule' }));
+  await user.click(screen.getByRole('button', { name: '+ Add networks' }));
+  await user.click(screen.getByRole('button', { name: 'Delete peer 1' }));
+  await user.click(screen.getByRole('button', { name: '+ Add protocol' }));
+  await user.selectOptions(screen.getByLabelText('Ports'), 'range');
+  await user.clear(screen.getByLabelText('To port'));
+  await user.type(screen.getByLabelText('To port'), '90');
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(api.create).toHaveBeenCalledOnce());
+  expect(readText(vi.mocked(api.create).mock.calls[0]?.[0] ?? '').value).toHaveProperty('spec', {
+    tier: 'Admin',
+    priority: 10,
+    subject: { pods: { namespaceSelector: {}, podSelector: { matchLabels: { 'app/tier': 'FE' } } } },
+    egress: [{ action: 'Accept', to: [{ networks: ['10.0.0.0/24'] }], protocols: [{ tcp: { destinationPort: { range: { start: 80, end: 90 } } } }] }],
+  });
+}, 60_000);

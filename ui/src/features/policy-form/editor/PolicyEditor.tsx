@@ -3,10 +3,12 @@ import { Alert, Button, CopyButton, Grid, Group, Skeleton, Stack, Tabs, Text, Ti
 import { lazy, memo, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { errorWord, type PolicyApi, type StoredObject } from '../api';
 import { Beside } from '../beside/Beside';
-import { identity, newKubernetesPolicy } from '../document/copy';
-import { readText } from '../document/edit';
+import { identity, identityOf, newKubernetesPolicy, type Identity } from '../document/copy';
+import { readText, type Reading } from '../document/edit';
+import type { History } from '../document/history';
 import { family, isGlobal, isStaged, policyKind } from '../document/kinds';
 import { readPolicy } from '../document/policy';
+import type { DocumentStore } from '../document/store';
 import { ClusterForm } from '../form/ClusterForm';
 import { FormProvider } from '../form/context';
 import { KubernetesForm } from '../form/KubernetesForm';
@@ -14,10 +16,10 @@ import type { OpenRule } from '../form/Rules';
 import { TieredForm } from '../form/TieredForm';
 import type { TextNote } from '../yaml/YamlEditor';
 import { asCommand } from './command';
-import { ConflictDialog, PreviewDialog, SaveAsDialog } from './dialogs';
+import { ConflictDialog, PreviewDialog, Refusal, SaveAsDialog } from './dialogs';
+import { useDocument } from './useDocument';
 import { useDraft } from './useDraft';
-import { useHistory } from './useHistory';
-import { useKept } from './useKept';
+import { useKept, type Offer } from './useKept';
 import { useSave } from './useSave';
 import { useSurroundings } from './useSurroundings';
 import { readable } from '../form/readable';
@@ -45,51 +47,49 @@ export interface PolicyEditorProps {
 
 export function PolicyEditor(props: PolicyEditorProps) {
   const { api, user, initial, tab, dark, onTab, onDirty } = props;
-  const { history, change, apply } = useHistory(initial);
+  const { store, history, apply } = useDocument(initial);
+  const { change, later, flush } = store;
   const text = history.present;
   const save = useSave(api, props.stored, props.onSaved);
-  const saved = save.savedText ?? initial;
-  const dirty = text !== saved;
+  const dirty = text !== (save.savedText ?? initial);
   const draft = useDraft(api, text);
   const around = useSurroundings(api);
   const reading = useMemo(() => readText(text), [text]);
-  const kept = useKept(user, props.stored ? identity(initial).id : 'new', text, dirty, save.stored?.resourceVersion);
+  const id = useMemo(() => identityOf(reading.value ?? {}), [reading]);
+  const kept = useKept(user, useStoredId(props), text, dirty, save.stored?.resourceVersion);
   const [open, setOpen] = useState<OpenRule>();
   const [before, setBefore] = useState('');
   useEffect(() => onDirty(dirty), [dirty, onDirty]);
   const onOpen = useCallback((rule: OpenRule | undefined) => {
-    setBefore(text);
+    setBefore(store.text());
     setOpen(rule);
-  }, [text]);
-  const cancelRule = () => {
+  }, [store]);
+  const onCancel = useCallback(() => {
     change({ type: 'text', text: before });
     setOpen(undefined);
-  };
+  }, [change, before]);
+  const onText = useCallback((next: string) => change({ type: 'text', text: next }), [change]);
   const there = openIn(reading.value, open);
   const undoKey = (event: React.KeyboardEvent) => {
     if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'z') return;
     event.preventDefault();
     change({ type: event.shiftKey ? 'redo' : 'undo' });
   };
-  const id = identity(text);
   const refused = save.refusal?.problem?.problems;
   const shown = useMemo(() => (draft.draft && refused ? { ...draft.draft, problems: [...draft.draft.problems, ...refused] } : draft.draft), [draft.draft, refused]);
-  const context = useMemo(() => ({ api, apply, draft: shown, ...around }), [api, apply, shown, around]);
+  const context = useMemo(() => ({ api, apply, later, flush, draft: shown, ...around }), [api, apply, later, flush, shown, around]);
   return (
     <FormProvider value={context}>
       <Stack gap="md">
         <Head {...{ id, stored: props.stored !== undefined, dirty, onClose: props.onClose }} />
-        {kept.offer && (
-          <Alert color="blue" variant="outline" styles={readable} title="An unsaved draft is kept">
-            <Group>
-              <Text size="sm">It is of {new Date(kept.offer.at).toLocaleString()}{kept.offer.resourceVersion !== undefined && kept.offer.resourceVersion !== save.stored?.resourceVersion ? '; the policy has been changed since' : ''}.</Text>
-              <Button size="compact-sm" onClick={() => { change({ type: 'text', text: kept.offer?.text ?? text }); kept.answer(); }}>Restore the draft</Button>
-              <Button size="compact-sm" variant="default" onClick={kept.answer}>Discard it</Button>
-            </Group>
-          </Alert>
-        )}
-        <Actions {...{ api, text, save, change, history, id }} allowed={draft.draft?.allowed} missing={draft.draft?.missing} waiting={draft.of !== text} />
-        {save.refusal && errorWord(save.refusal) !== 'conflict' && <Alert color="red" variant="outline" styles={readable} role="alert" title="Not saved" withCloseButton closeButtonLabel="Close" onClose={save.clear}>{save.refusal.message}{save.refusal.problem?.missing ? ` Missing: ${save.refusal.problem.missing}.` : ''}</Alert>}
+        {kept.offers.map((offer) => (
+          <KeptDraft key={offer.slot} offer={offer} resourceVersion={save.stored?.resourceVersion} onDiscard={() => kept.answer(offer)} onRestore={() => {
+            onText(offer.draft.text);
+            kept.answer(offer);
+          }} />
+        ))}
+        <Actions {...{ api, store, save, history, id }} onStored={kept.done} allowed={draft.draft?.allowed} missing={draft.draft?.missing} waiting={draft.of !== text} />
+        {save.refusal && errorWord(save.refusal) !== 'conflict' && <Refusal error={save.refusal} onClose={save.clear} />}
         <Grid gap="lg">
           <Grid.Col span={{ base: 12, md: 7 }}>
             <Tabs value={tab} onChange={(next) => onTab(next === 'yaml' ? 'yaml' : 'form')} keepMounted={false}>
@@ -98,7 +98,7 @@ export function PolicyEditor(props: PolicyEditorProps) {
                 <Tabs.Tab value="yaml">YAML</Tabs.Tab>
               </Tabs.List>
               <Tabs.Panel value="form" onKeyDown={undoKey}>
-                <FormOf {...{ text, stored: props.stored !== undefined, open: there, onOpen, onCancel: cancelRule, onText: (next: string) => change({ type: 'text', text: next }) }} />
+                <FormOnce {...{ reading, open: there, onOpen, onCancel, onText }} stored={props.stored !== undefined} />
               </Tabs.Panel>
               <Tabs.Panel value="yaml">
                 <Suspense fallback={<Skeleton height={300} />}>
@@ -113,8 +113,28 @@ export function PolicyEditor(props: PolicyEditorProps) {
           </Grid.Col>
         </Grid>
       </Stack>
-      {save.conflict && <ConflictDialog mine={text} theirs={save.conflict} onOverwrite={() => save.overwrite(text)} onTheirs={(theirs) => { change({ type: 'text', text: theirs.yaml }); save.adopt(theirs); }} onClose={save.clear} />}
+      {save.conflict && <ConflictDialog mine={text} theirs={save.conflict} onOverwrite={() => save.overwrite(text)} onTheirs={(theirs) => { onText(theirs.yaml); save.adopt(theirs); }} onClose={save.clear} />}
     </FormProvider>
+  );
+}
+
+/** What is stored is called so, whatever the text is edited to say; undefined for what is not stored. */
+function useStoredId({ stored, initial }: PolicyEditorProps): string | undefined {
+  const [id] = useState(() => (stored ? identity(initial).id : undefined));
+  return id;
+}
+
+function KeptDraft({ offer: { draft }, resourceVersion, onRestore, onDiscard }: { offer: Offer; resourceVersion: string | undefined; onRestore: () => void; onDiscard: () => void }) {
+  const { name, namespace } = identity(draft.text);
+  const called = name ? `${namespace ? `${namespace}/` : ''}${name}` : 'a policy without a name';
+  return (
+    <Alert color="blue" variant="outline" styles={readable} title="An unsaved draft is kept">
+      <Group>
+        <Text size="sm" style={{ overflowWrap: 'anywhere' }}>It is of {called}, from {new Date(draft.at).toLocaleString()}{draft.resourceVersion !== undefined && draft.resourceVersion !== resourceVersion ? '; the policy has been changed since' : ''}.</Text>
+        <Button size="compact-sm" onClick={onRestore}>Restore the draft</Button>
+        <Button size="compact-sm" variant="default" onClick={onDiscard}>Discard it</Button>
+      </Group>
+    </Alert>
   );
 }
 
@@ -133,7 +153,7 @@ function notes(draft: Parameters<typeof Beside>[0]['draft'], fresh: boolean, bro
   return all.flatMap(({ line, column, message, hint, severity }) => (line ? [{ line, column: column ?? 1, severity, message: hint ? `${message}: ${hint}` : message }] : []));
 }
 
-function Head({ id, stored, dirty, onClose }: { id: ReturnType<typeof identity>; stored: boolean; dirty: boolean; onClose: () => void }) {
+function Head({ id, stored, dirty, onClose }: { id: Identity; stored: boolean; dirty: boolean; onClose: () => void }) {
   return (
     <Group justify="space-between">
       <div style={{ minWidth: 0 }}>
@@ -147,23 +167,26 @@ function Head({ id, stored, dirty, onClose }: { id: ReturnType<typeof identity>;
 
 interface ActionsProps {
   api: PolicyApi;
-  text: string;
+  store: DocumentStore;
   save: ReturnType<typeof useSave>;
-  change: ReturnType<typeof useHistory>['change'];
-  history: ReturnType<typeof useHistory>['history'];
-  id: ReturnType<typeof identity>;
+  history: History;
+  id: Identity;
+  /** Told when a copy is stored. */
+  onStored: () => void;
   allowed: boolean | undefined;
   missing: string | undefined;
   waiting: boolean;
 }
 
-function Actions({ api, text, save, change, history, id, allowed, missing, waiting }: ActionsProps) {
+function Actions({ api, store, save, history, id, onStored, allowed, missing, waiting }: ActionsProps) {
   const [dialog, setDialog] = useState<'preview' | 'saveAs'>();
   const forbidden = allowed === false && !waiting;
+  const text = history.present;
+  const { change } = store;
   return (
     <Stack gap={4}>
       <Group gap="xs" role="toolbar" aria-label="Policy actions">
-        <Button onClick={() => save.save(text)} loading={save.busy} disabled={forbidden || id.kind === undefined} aria-describedby={forbidden ? 'why-not' : undefined}>{id.kind && isStaged(id.kind) ? 'Save staged' : 'Save'}</Button>
+        <Button onClick={() => save.save(store.text())} loading={save.busy} disabled={forbidden || id.kind === undefined} aria-describedby={forbidden ? 'why-not' : undefined}>{id.kind && isStaged(id.kind) ? 'Save staged' : 'Save'}</Button>
         <Button variant="default" onClick={() => setDialog('saveAs')} disabled={id.kind === undefined}>Save as</Button>
         <Button variant="default" onClick={() => setDialog('preview')}>Preview</Button>
         <Button variant="subtle" onClick={() => change({ type: 'undo' })} disabled={history.past.length === 0}>Undo</Button>
@@ -174,7 +197,11 @@ function Actions({ api, text, save, change, history, id, allowed, missing, waiti
       </Group>
       {forbidden && <Text id="why-not" size="sm" role="note" style={{ overflowWrap: 'anywhere' }}>You may not save this{missing ? `: it needs ${missing}` : ''}.</Text>}
       {dialog === 'preview' && <PreviewDialog api={api} text={text} onClose={() => setDialog(undefined)} />}
-      {dialog === 'saveAs' && <SaveAsDialog text={text} name={id.name} busy={save.busy} onSave={(copy) => { setDialog(undefined); save.create(copy); change({ type: 'text', text: copy }); }} onClose={() => setDialog(undefined)} />}
+      {dialog === 'saveAs' && <SaveAsDialog text={text} name={id.name} busy={save.busy} onClose={() => setDialog(undefined)} onSave={async (copy) => {
+        const failed = await save.create(copy);
+        if (!failed) onStored();
+        return failed;
+      }} />}
     </Stack>
   );
 }
@@ -192,7 +219,7 @@ function download(name: string, text: string) {
 }
 
 interface FormOfProps {
-  text: string;
+  reading: Reading;
   stored: boolean;
   open: OpenRule | undefined;
   onOpen: (rule: OpenRule | undefined) => void;
@@ -200,8 +227,9 @@ interface FormOfProps {
   onText: (text: string) => void;
 }
 
-function FormOf({ text, stored, open, onOpen, onCancel, onText }: FormOfProps) {
-  const { value, problem } = readText(text);
+const FormOnce = memo(FormOf);
+
+function FormOf({ reading: { value, problem }, stored, open, onOpen, onCancel, onText }: FormOfProps) {
   if (problem) return <Alert color="yellow" variant="outline" styles={readable}>The YAML cannot be read, so there is no form of it. Line {problem.line}: {problem.message} The YAML tab shows it.</Alert>;
   const kind = policyKind(value);
   if (!kind) return <Alert color="yellow" variant="outline" styles={readable}>This is no kind of policy that the form knows: its apiVersion and kind say what it is, in the YAML tab.</Alert>;

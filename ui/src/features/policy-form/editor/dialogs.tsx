@@ -1,6 +1,6 @@
 import { Alert, Button, Checkbox, Code, Group, List, Loader, Modal, SimpleGrid, Stack, Table, Text, TextInput } from '@mantine/core';
 import { useEffect, useState } from 'react';
-import { asApiError, type PolicyApi, type Preview, type StoredObject } from '../api';
+import { asApiError, type ApiError, type PolicyApi, type Preview, type StoredObject } from '../api';
 import { problemText } from '../beside/Beside';
 import { copyAs, identity } from '../document/copy';
 import { family } from '../document/kinds';
@@ -61,21 +61,39 @@ function Changes({ answer }: { answer: Preview }) {
   );
 }
 
-/** Saving under another name, or as a staged policy beside the enforced one. */
-export function SaveAsDialog({ text, name, busy, onSave, onClose }: { text: string; name: string; busy: boolean; onSave: (copy: string) => void; onClose: () => void }) {
+/** Saving under another name, or as a staged policy beside the enforced one. It stays open, with the reason, where that fails. */
+export function SaveAsDialog({ text, name, busy, onSave, onClose }: { text: string; name: string; busy: boolean; onSave: (copy: string) => Promise<ApiError | undefined>; onClose: () => void }) {
   const [chosen, setChosen] = useState(name);
   const [staged, setStaged] = useState(false);
+  const [error, setError] = useState<ApiError>();
   const { kind } = identity(text);
+  const save = async () => {
+    const failed = await onSave(copyAs(text, chosen, staged));
+    setError(failed);
+    if (!failed) onClose();
+  };
   return (
     <Modal opened onClose={onClose} title="Save as" closeButtonProps={{ 'aria-label': 'Close' }}>
-      <form onSubmit={(event) => { event.preventDefault(); onSave(copyAs(text, chosen, staged)); }}>
+      <form onSubmit={(event) => { event.preventDefault(); void save(); }}>
         <Stack>
           <TextInput label="Name" data-autofocus value={chosen} onChange={(event) => setChosen(event.currentTarget.value)} required />
           {kind && family(kind) === 'tiered' && <Checkbox label="As a staged policy" description="It is compared, not enforced" checked={staged} onChange={(event) => setStaged(event.currentTarget.checked)} />}
+          {error && <Refusal error={error} />}
           <Group justify="flex-end"><Button variant="default" onClick={onClose}>Cancel</Button><Button type="submit" loading={busy}>Save copy</Button></Group>
         </Stack>
       </form>
     </Modal>
+  );
+}
+
+/** Why something was not saved: the server's words, the right that is missing, and what is wrong where. */
+export function Refusal({ error, onClose }: { error: ApiError; onClose?: () => void }) {
+  const { missing, problems } = error.problem ?? {};
+  return (
+    <Alert color="red" variant="outline" styles={readable} role="alert" title="Not saved" {...(onClose ? { withCloseButton: true, closeButtonLabel: 'Close', onClose } : {})}>
+      {error.message}{missing ? ` Missing: ${missing}.` : ''}
+      {problems && problems.length > 0 && <List size="sm">{problems.map((problem, i) => <List.Item key={i}>{problemText(problem)}</List.Item>)}</List>}
+    </Alert>
   );
 }
 

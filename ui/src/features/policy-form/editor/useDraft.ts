@@ -1,5 +1,6 @@
-import { useEffect, useRef, useState } from 'react';
+import { startTransition, useEffect, useRef, useState } from 'react';
 import { asApiError, errorWord, type ApiError, type Draft, type PolicyApi } from '../api';
+import { whenReleased } from './press';
 
 export interface DraftState {
   draft: Draft | undefined;
@@ -22,17 +23,19 @@ export function useDraft(api: PolicyApi, text: string): DraftState {
   useEffect(() => {
     const controller = new AbortController();
     let again: ReturnType<typeof setTimeout> | undefined;
+    // An answer redraws all of the form: it waits for letters and for clicks.
+    const draw = (next: (old: DraftState) => DraftState) => whenReleased(() => startTransition(() => {
+      if (!controller.signal.aborted) setState(next);
+    }));
     const ask = setTimeout(
       () => {
         first.current = false;
         api.draft(text, controller.signal).then(
-          (draft) => {
-            if (!controller.signal.aborted) setState({ draft, of: text, error: undefined });
-          },
+          (draft) => draw(() => ({ draft, of: text, error: undefined })),
           (thrown: unknown) => {
             if (controller.signal.aborted) return;
             const error = asApiError(thrown);
-            setState((old) => ({ ...old, error }));
+            draw((old) => ({ ...old, error }));
             if (errorWord(error) === 'away') again = setTimeout(() => setAttempt((n) => n + 1), retry);
           },
         );

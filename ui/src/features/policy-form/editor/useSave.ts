@@ -10,17 +10,23 @@ export function useSave(api: PolicyApi, initial: StoredObject | undefined, onSav
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<ApiError>();
   const run = useCallback(
-    (text: string, write: () => Promise<StoredObject>) => {
+    /** Undefined for success; an error is remembered, unless it is shown elsewhere. */
+    (text: string, write: () => Promise<StoredObject>, aside = false): Promise<ApiError | undefined> => {
       setBusy(true);
       setRefusal(undefined);
-      write()
+      return write()
         .then(
           (object) => {
             setStored(object);
             setSavedText(text);
             onSaved(identity(object.yaml).id);
+            return undefined;
           },
-          (thrown: unknown) => setRefusal(asApiError(thrown)),
+          (thrown: unknown) => {
+            const error = asApiError(thrown);
+            if (!aside) setRefusal(error);
+            return error;
+          },
         )
         .finally(() => setBusy(false));
     },
@@ -34,10 +40,11 @@ export function useSave(api: PolicyApi, initial: StoredObject | undefined, onSav
     refusal,
     /** What somebody else has saved meanwhile. */
     conflict,
-    save: (text: string) => run(text, () => (stored ? api.update(text, stored.resourceVersion) : api.create(text))),
-    create: (text: string) => run(text, () => api.create(text)),
+    save: (text: string) => void run(text, () => (stored ? api.update(text, stored.resourceVersion) : api.create(text))),
+    /** Stores a copy; what is edited stays what it is if that fails. The error is the caller's to show. */
+    create: (text: string) => run(text, () => api.create(text), true),
     /** Replaces what is there by this text: what is there has been shown. */
-    overwrite: (text: string) => conflict && run(text, () => api.update(text, conflict.resourceVersion)),
+    overwrite: (text: string) => conflict && void run(text, () => api.update(text, conflict.resourceVersion)),
     /** Goes on from what is there. */
     adopt: (object: StoredObject) => {
       setStored(object);

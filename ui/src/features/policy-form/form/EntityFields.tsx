@@ -76,7 +76,8 @@ function Peer(props: EntityProps) {
   );
 }
 
-function More({ title, open, children }: { title: string; open: boolean; children: React.ReactNode }) {
+/** A part that is closed as long as nothing in it says anything. */
+export function More({ title, open, children }: { title: string; open: boolean; children: React.ReactNode }) {
   return (
     <Accordion variant="contained" defaultValue={open ? 'more' : null} order={5}>
       <Accordion.Item value="more">

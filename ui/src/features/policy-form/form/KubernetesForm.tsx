@@ -1,9 +1,12 @@
 /** A networking.k8s.io NetworkPolicy, edited as what it is: allow rules only, label selectors, no order. */
-import { ActionIcon, Button, Card, Checkbox, Group, NativeSelect, Stack, TagsInput, Text, TextInput, Title } from '@mantine/core';
-import { duplicateItem, insertItem, moveItem, removeItem, type Path } from '../document/edit';
-import { defaultTypes, fields, list, number, set, text, words, parseLabelSelector, setLabelSelector, type LabelCondition } from '../document/kubernetes';
-import { useForm, useProblem } from './context';
-import { IsIsNot, NumberField, Section, TextField } from './fields';
+import { Button, Card, Checkbox, Group, NativeSelect, Stack, Text, TextInput, Title } from '@mantine/core';
+import { insertItem, type Path } from '../document/edit';
+import { defaultTypes, fields, list, number, set, text, words } from '../document/kubernetes';
+import { pathName, useForm, useProblem } from './context';
+import { IsIsNot, NumberField, parsePort, Section, TextField } from './fields';
+import { ItemActions } from './ItemActions';
+import { LabelSelector } from './LabelSelector';
+import { useTyped } from './useTyped';
 
 type Fields = Record<string, unknown>;
 
@@ -62,21 +65,6 @@ function KubernetesRules({ direction, rules }: { direction: 'ingress' | 'egress'
   );
 }
 
-export function ItemActions({ name, path, index, count }: { name: string; path: Path; index: number; count: number }) {
-  const { apply } = useForm();
-  const icon = (label: string, sign: string, disabled: boolean, onClick: () => void) => (
-    <ActionIcon variant="subtle" color="gray" aria-label={`${label} ${name}`} disabled={disabled} onClick={onClick}>{sign}</ActionIcon>
-  );
-  return (
-    <Group gap={4}>
-      {icon('Move up', '↑', index === 0, () => apply((document) => moveItem(document, path, index, index - 1)))}
-      {icon('Move down', '↓', index === count - 1, () => apply((document) => moveItem(document, path, index, index + 1)))}
-      {icon('Duplicate', '+', false, () => apply((document) => duplicateItem(document, path, index)))}
-      {icon('Delete', '✕', false, () => apply((document) => removeItem(document, path, index)))}
-    </Group>
-  );
-}
-
 function Peers({ path, peers, side }: { path: Path; peers: unknown[]; side: 'from' | 'to' }) {
   const { apply } = useForm();
   const add = (value: Parameters<typeof insertItem>[2]) => apply((document) => insertItem(document, path, value));
@@ -126,48 +114,13 @@ function Ports({ path, ports }: { path: Path; ports: unknown[] }) {
 function PortRow({ path, index, value, count }: { path: Path; index: number; value: Fields; count: number }) {
   const { apply } = useForm();
   const at = [...path, index];
-  const port = typeof value.port === 'number' ? String(value.port) : text(value.port);
+  const typed = useTyped(typeof value.port === 'number' ? String(value.port) : text(value.port), pathName([...at, 'port']), (next) => set([...at, 'port'], parsePort(next)));
   return (
     <Group gap="xs" align="flex-end">
       <NativeSelect label="Protocol" value={text(value.protocol) || 'TCP'} data={['TCP', 'UDP', 'SCTP']} onChange={(event) => apply(set([...at, 'protocol'], event.currentTarget.value))} />
-      <TextInput label="Port" w={110} value={port} error={useProblem([...at, 'port'])} onChange={(event) => {
-        const next = event.currentTarget.value.trim();
-        apply(set([...at, 'port'], /^\d+$/.test(next) ? Number(next) : next), `${index}port`);
-      }} />
+      <TextInput label="Port" w={110} value={typed.value} error={useProblem([...at, 'port'])} onBlur={typed.onBlur} onChange={(event) => typed.onChange(event.currentTarget.value)} />
       <NumberField label="to" path={[...at, 'endPort']} value={number(value.endPort)} />
       <ItemActions name={`port ${index + 1}`} path={path} index={index} count={count} />
     </Group>
-  );
-}
-
-const operators = ['=', 'In', 'NotIn', 'Exists', 'DoesNotExist'];
-
-/** A Kubernetes label selector: rows that all hold. Absent and empty are different things, so both can be chosen. */
-export function LabelSelector({ title, path, value, kind, none, absent }: { title: string; path: Path; value: unknown; kind: 'pods' | 'namespaces'; none: string; absent?: string }) {
-  const { apply, labels } = useForm();
-  const keys = labels(kind);
-  const rows = parseLabelSelector(value);
-  const write = (next: LabelCondition[]) => apply(setLabelSelector(path, next));
-  const replace = (at: number, row: LabelCondition) => write(rows.map((old, i) => (i === at ? row : old)));
-  return (
-    <Stack gap={6} role="group" aria-label={title}>
-      <Group gap="xs">
-        <Text size="sm" fw={500}>{title}:</Text>
-        <Text size="sm">{value === undefined && absent !== undefined ? absent : rows.length === 0 ? none : 'with all of'}</Text>
-        {value === undefined && absent !== undefined && <Button size="compact-xs" variant="subtle" onClick={() => write([])}>choose: {none}</Button>}
-        {value !== undefined && absent !== undefined && <Button size="compact-xs" variant="subtle" onClick={() => apply(set(path, undefined))}>clear: {absent}</Button>}
-      </Group>
-      {rows.map((row, i) => (
-        <Group key={i} gap="xs" align="flex-start">
-          <TextInput flex="1 1 120px" aria-label={`${title} condition ${i + 1}: label key`} list={`keys-${kind}`} value={row.key} onChange={(event) => replace(i, { ...row, key: event.currentTarget.value })} />
-          <NativeSelect aria-label={`${title} condition ${i + 1}: operator`} value={row.operator} data={operators} onChange={(event) => replace(i, { ...row, operator: event.currentTarget.value as LabelCondition['operator'] })} />
-          {row.operator === '=' && <TextInput flex="1 1 100px" aria-label={`${title} condition ${i + 1}: value`} value={row.values[0] ?? ''} onChange={(event) => replace(i, { ...row, values: [event.currentTarget.value] })} />}
-          {(row.operator === 'In' || row.operator === 'NotIn') && <TagsInput flex="1 1 100px" aria-label={`${title} condition ${i + 1}: values`} acceptValueOnBlur data={keys.find((known) => known.key === row.key)?.values.map((known) => known.value) ?? []} value={row.values} onChange={(values) => replace(i, { ...row, values })} />}
-          <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${title} condition ${i + 1}`} onClick={() => write(rows.filter((_, j) => j !== i))}>✕</ActionIcon>
-        </Group>
-      ))}
-      <datalist id={`keys-${kind}`}>{keys.map((known) => <option key={known.key} value={known.key} />)}</datalist>
-      <Button size="compact-sm" variant="subtle" style={{ alignSelf: 'flex-start' }} onClick={() => write([...rows, { key: keys[0]?.key ?? 'app', operator: '=', values: [''] }])}>+ Add label</Button>
-    </Stack>
   );
 }

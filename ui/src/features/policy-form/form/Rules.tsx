@@ -4,7 +4,8 @@ import { useEffect, useRef } from 'react';
 import { duplicateItem, moveItem, removeItem } from '../document/edit';
 import { actions, addRule, rulePath, rulesPath, set, type Direction, type Policy, type Rule } from '../document/policy';
 import { problemsAt, useForm, useProblem, warningsAt } from './context';
-import { EntityFields } from './EntityFields';
+import { EntityFields, More } from './EntityFields';
+import { HttpFields } from './HttpFields';
 import { TextField } from './fields';
 import { ProtocolField } from './ProtocolField';
 import { readable } from './readable';
@@ -155,7 +156,7 @@ function RulePanel({ policy, direction, index, rule, isNew, onDone, onCancel }: 
         </Group>
         {direction === 'ingress' ? [side('destination'), side('source')].map((part, i) => <div key={i}>{part}</div>) : [side('source'), side('destination')].map((part, i) => <div key={i}>{part}</div>)}
         <TextField label="Rule name" description="An annotation: it decides nothing, traces and logs show it" path={[...path, 'metadata', 'annotations', 'name']} value={rule.name} />
-        {rule.http && <Text size="sm">This rule also narrows to HTTP requests. The YAML tab shows how; it stays as it is.</Text>}
+        {(direction === 'ingress' || rule.http) && <More title="HTTP" open={rule.http !== undefined}><HttpFields path={[...path, 'http']} http={rule.http} /></More>}
         <Group justify="flex-end">
           <Button variant="default" onClick={onCancel}>Cancel</Button>
           <Button onClick={onDone}>Save rule</Button>

@@ -1,8 +1,8 @@
 /** Small fields: text that is committed as one types, tags, and a titled part of the form. */
-import { Fieldset, Group, Input, NumberInput, SegmentedControl, Stack, TagsInput, Text, TextInput } from '@mantine/core';
-import { useId, type ReactNode } from 'react';
+import { Fieldset, Group, Input, Stack, TagsInput, Text, TextInput } from '@mantine/core';
+import { useState, type ReactNode } from 'react';
 import { set, type Port } from '../document/policy';
-import type { Path, Value } from '../document/edit';
+import type { Edit, Path, Value } from '../document/edit';
 import { pathName, useForm, useProblem } from './context';
 import { useTyped } from './useTyped';
 
@@ -27,8 +27,7 @@ interface FieldProps {
 }
 
 export function TextField({ label, path, value, description, required = false }: FieldProps & { value: string; required?: boolean }) {
-  const { apply } = useForm();
-  const typed = useTyped(value, (text) => apply(set(path, text), pathName(path)));
+  const typed = useTyped(value, pathName(path), (text) => set(path, text));
   return (
     <TextInput
       label={label}
@@ -42,21 +41,45 @@ export function TextField({ label, path, value, description, required = false }:
   );
 }
 
-export function NumberField({ label, path, value, description, min, max, decimals = false }: FieldProps & { value: number | undefined; min?: number; max?: number; decimals?: boolean }) {
-  const { apply } = useForm();
+/** A field of a number; what is none is not written, and said at the field. `edit` for what is more than setting it. */
+export function NumberField({ label, path, value, description, decimals = false, required = false, hideLabel = false, width, edit = (next) => set(path, next) }: FieldProps & {
+  value: number | undefined;
+  decimals?: boolean;
+  /** An empty field is wrong, too. */
+  required?: boolean;
+  hideLabel?: boolean;
+  width?: number;
+  edit?: (value: number | undefined) => Edit;
+}) {
+  const problem = useProblem(path);
+  const parse = (text: string) => (required && text.trim() === '' ? 'none' : parseNumber(text, decimals));
+  const [wrong, setWrong] = useState<{ text: string; of: number | undefined }>();
+  const shown = wrong && wrong.of === value ? wrong.text : value === undefined ? '' : String(value);
+  const typed = useTyped(shown, pathName(path), (text) => {
+    const parsed = parse(text);
+    setWrong(parsed === 'none' ? { text, of: value } : undefined);
+    return parsed === 'none' ? undefined : edit(parsed);
+  });
+  const refused = parse(typed.value) === 'none' ? `"${typed.value}" is not a ${decimals ? '' : 'whole '}number: it is not written` : undefined;
   return (
-    <NumberInput
-      label={label}
+    <TextInput
+      {...(hideLabel ? { 'aria-label': label } : { label })}
+      {...(width === undefined ? {} : { w: width })}
       description={description}
-      value={value ?? ''}
-      allowDecimal={decimals}
-      hideControls
-      {...(min === undefined ? {} : { min })}
-      {...(max === undefined ? {} : { max })}
-      error={useProblem(path)}
-      onChange={(next) => apply(set(path, typeof next === 'number' ? next : undefined), pathName(path))}
+      inputMode={decimals ? 'decimal' : 'numeric'}
+      value={typed.value}
+      error={refused ?? problem}
+      onBlur={typed.onBlur}
+      onChange={(event) => typed.onChange(event.currentTarget.value)}
     />
   );
+}
+
+/** The number that a text is; undefined for an empty one, "none" for what is no number. */
+export function parseNumber(text: string, decimals: boolean): number | undefined | 'none' {
+  const trimmed = text.trim();
+  if (trimmed === '') return undefined;
+  return (decimals ? /^-?(\d+(\.\d*)?|\.\d+)$/ : /^-?\d+$/).test(trimmed) ? Number(trimmed) : 'none';
 }
 
 /** A list of words or ports with its negation: Is / Is not. */
@@ -104,11 +127,12 @@ function Tags({ label, prefix, path, values, parse, placeholder, data }: {
         aria-label={label}
         value={values.map(String)}
         data={data}
+        limit={50}
         acceptValueOnBlur
         splitChars={[',', ' ']}
         placeholder={values.length === 0 ? placeholder : undefined}
         error={useProblem(path)}
-        onChange={(next) => apply(set(path, next.map((text): Value => (parse ? parse(text) : text))))}
+        onChange={(next) => apply(set(path, next.map((text): Value => (parse ? parse(text) : text))), undefined, 'soon')}
       />
     </Group>
   );
@@ -119,17 +143,4 @@ export function parsePort(text: string): Port {
   const trimmed = text.trim();
   if (/^\d+$/.test(trimmed)) return Number(trimmed);
   return trimmed.replace(/^(\d+)\s*-\s*(\d+)$/, '$1:$2');
-}
-
-/** One of a few, all in sight. */
-export function Choice<T extends string>({ label, value, data, onChange }: { label: string; value: T; data: { value: T; label: string }[]; onChange: (value: T) => void }) {
-  const id = useId();
-  return (
-    <div role="group" aria-labelledby={id}>
-      <Text size="sm" fw={500} id={id} mb={4}>
-        {label}
-      </Text>
-      <SegmentedControl aria-label={label} value={value} data={data} onChange={(next) => onChange(next as T)} size="xs" />
-    </div>
-  );
 }

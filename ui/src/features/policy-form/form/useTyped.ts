@@ -1,41 +1,31 @@
 import { useEffect, useRef, useState } from 'react';
-
-/** Shorter than the pause before the server is asked; longer than between two letters. */
-const pause = 120;
+import type { Edit } from '../document/edit';
+import { useForm } from './context';
 
 /**
- * A text field that is written to the document when typing pauses or the field is
- * left: a letter then costs one field and not the whole form.
+ * A text field that shows what is typed at once, and is written to the document when
+ * typing pauses, the field is left, or anything else is done: a letter costs one field
+ * and not the whole form. `edit` makes the edit of a text; undefined writes nothing.
+ * `written` is called when the document with it is drawn.
  */
-export function useTyped(value: string, write: (text: string) => void) {
+export function useTyped(value: string, topic: string, edit: (text: string) => Edit | undefined, written?: () => void) {
+  const { later, flush } = useForm();
   const [typed, setTyped] = useState<string>();
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const latest = useRef(write);
+  const field = useRef({});
+  const latest = useRef({ edit, written });
   useEffect(() => {
-    latest.current = write;
+    latest.current = { edit, written };
   });
-  const flush = (text: string | undefined) => {
-    clearTimeout(timer.current);
-    if (text === undefined) return;
-    latest.current(text);
-    setTyped(undefined);
-  };
   const onChange = (text: string) => {
     setTyped(text);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => flush(text), pause);
+    later(field.current, {
+      edit: () => latest.current.edit(text),
+      topic,
+      written: () => {
+        setTyped(undefined);
+        latest.current.written?.();
+      },
+    });
   };
-  // Nothing is lost when the field goes while something is on its way.
-  const pending = useRef<string>(undefined);
-  useEffect(() => {
-    pending.current = typed;
-  }, [typed]);
-  useEffect(
-    () => () => {
-      clearTimeout(timer.current);
-      if (pending.current !== undefined) latest.current(pending.current);
-    },
-    [],
-  );
-  return { value: typed ?? value, onChange, onBlur: () => flush(typed) };
+  return { value: typed ?? value, onChange, onBlur: flush };
 }
