@@ -242,7 +242,7 @@ it('has fields for the version of IP, what is not ICMP, and HTTP', async () => {
   await user.click(screen.getByRole('button', { name: '+ Add header', hidden: true }));
   await user.click(screen.getByRole('button', { name: 'Save rule' }));
   await user.click(screen.getByRole('button', { name: 'Edit ingress rule 2' }));
-  await user.selectOptions(screen.getByLabelText('Protocol'), 'ICMP');
+  await user.selectOptions(screen.getByRole('combobox', { name: 'Protocol' }), 'ICMP');
   await user.type(screen.getByLabelText('ICMP: is not type'), '8');
   await user.click(screen.getByRole('button', { name: 'Save' }));
   await waitFor(() => expect(api.create).toHaveBeenCalledOnce());
