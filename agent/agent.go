@@ -117,11 +117,8 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	if o.Server.URL != "" {
-		if a.reporter, err = newReporter(o, a.metrics); err != nil {
-			return err
-		}
-		go a.reporter.run(ctx)
+	if err := a.startReports(ctx); err != nil {
+		return err
 	}
 	a.watchDrift(ctx)
 	a.waiting[kindNeeds] = true
@@ -131,6 +128,25 @@ func Run(ctx context.Context, o Options) error {
 	updates := make(chan update, 1024)
 	watchAPI(ctx, all, updates, o.Log)
 	return a.loop(ctx, updates, watch.events, questions)
+}
+
+// startReports reports to the server, if there is a way to it.
+func (a *agent) startReports(ctx context.Context) error {
+	s := a.Server
+	if s.URL == "" && s.ConfigMap == "" {
+		return nil
+	}
+	var err error
+	if a.reporter, err = newReporter(a.Options, a.metrics); err != nil {
+		return err
+	}
+	if s.ConfigMap != "" {
+		if err := find(ctx, a.Config, s.ConfigMap, a.reporter.turn, a.Log); err != nil {
+			return err
+		}
+	}
+	go a.reporter.run(ctx)
+	return nil
 }
 
 func newAgent(o Options) *agent {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,6 +26,10 @@ import (
 
 // Server is the way to `tierwall server`.
 type Server struct {
+	// ConfigMap is the object, as NAMESPACE/NAME, in which the server that takes
+	// reports says where it is and what to trust for it. It is followed: with it,
+	// URL, CAFile and Name are not needed.
+	ConfigMap string
 	// URL is where it takes reports, https://HOST:PORT; empty for nowhere.
 	URL string
 	// CAFile is what to trust for it, in PEM; Name is the name in its
@@ -38,7 +43,7 @@ type Server struct {
 // nil, which tells nobody.
 type reporter struct {
 	node     string
-	server   Server
+	token    string // file
 	client   *http.Client
 	log      *slog.Logger
 	metrics  *metrics
@@ -58,23 +63,82 @@ type reporter struct {
 	since    *time.Time
 	enforces bool
 	wake     chan struct{}
+	// ahead is where to report to from now on; nil if that has not changed.
+	ahead  *receiver
+	turned chan struct{}
 
 	// of run alone
+	to       receiver
 	sequence uint64
 	full     bool
 	pace     time.Duration
 	failing  bool
 }
 
-func newReporter(o Options, m *metrics) (*reporter, error) {
-	u, err := url.Parse(o.Server.URL)
+// receiver is where reports go.
+type receiver struct {
+	url, name string
+	// trusted returns what to trust there, in PEM; nothing means what this machine
+	// trusts.
+	trusted func() ([]byte, error)
+}
+
+func (s Server) receiver() (receiver, error) {
+	w := receiver{url: s.URL, name: s.Name, trusted: func() ([]byte, error) {
+		if s.CAFile == "" {
+			return nil, nil
+		}
+		return os.ReadFile(s.CAFile)
+	}}
+	return w, w.check()
+}
+
+// check returns an error if the URL is of no use.
+func (w receiver) check() error {
+	u, err := url.Parse(w.url)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("server: %q is not of the form https://HOST:PORT", o.Server.URL)
+		return fmt.Errorf("server: %q is not of the form https://HOST:PORT", w.url)
 	}
-	return &reporter{
-		node: o.Node, server: o.Server, log: o.Log, metrics: m, instance: rand.Text(), full: true,
-		all: map[string]bool{}, come: map[string]bool{}, gone: map[string]bool{}, wake: make(chan struct{}, 1),
-	}, nil
+	return nil
+}
+
+// newReporter returns one that knows the way, or is told it later.
+func newReporter(o Options, m *metrics) (*reporter, error) {
+	r := &reporter{
+		node: o.Node, token: o.Server.TokenFile, log: o.Log, metrics: m, instance: rand.Text(), full: true,
+		all: map[string]bool{}, come: map[string]bool{}, gone: map[string]bool{}, wake: make(chan struct{}, 1), turned: make(chan struct{}, 1),
+	}
+	if o.Server.ConfigMap != "" {
+		return r, nil
+	}
+	var err error
+	r.to, err = o.Server.receiver()
+	return r, err
+}
+
+// turn says where to report to from now on.
+func (r *reporter) turn(w receiver) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ahead = &w
+	select {
+	case r.turned <- struct{}{}:
+	default:
+	}
+}
+
+// turnNow takes the turn that is due. Who is met there has heard nothing yet.
+func (r *reporter) turnNow() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ahead == nil {
+		return
+	}
+	r.to, r.ahead, r.full = *r.ahead, nil, true
+	if r.client != nil {
+		r.client.CloseIdleConnections()
+		r.client = nil
+	}
 }
 
 // inStep takes over the news, which are in the kernel now.
@@ -174,29 +238,22 @@ func (r *reporter) stir() {
 // kubectl apply are one report.
 const gather = 20 * time.Millisecond
 
-// run reports until the context ends: after changes, and now and then.
+// run reports until the context ends: after changes, when another server takes
+// reports, and now and then.
 func (r *reporter) run(ctx context.Context) {
 	heart := time.NewTicker(report.Heartbeat)
 	defer heart.Stop()
-	wait := func(d time.Duration) bool {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			return false
-		case <-time.After(d):
-			return true
-		}
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
 		case <-heart.C:
 		case <-r.wake:
-			if !wait(max(gather, r.pace)) {
-				return
-			}
+			wait(ctx, max(gather, r.pace), nil)
+		case <-r.turned:
+			wait(ctx, jitter(r.pace), nil) // all nodes turn in the same moment
 		}
-		for backoff := time.Second; ; backoff = min(2*backoff, report.Heartbeat) {
+		r.turnNow()
+		for backoff := time.Second; ctx.Err() == nil && r.to.url != ""; backoff = min(2*backoff, report.Heartbeat) {
 			again, err := r.tell(ctx)
 			if err == nil && !again {
 				break
@@ -205,11 +262,27 @@ func (r *reporter) run(ctx context.Context) {
 				continue // at once, in full
 			}
 			r.say(err)
-			if !wait(backoff) {
-				return
+			if wait(ctx, backoff, r.turned) {
+				r.turnNow()
+				backoff = time.Second
 			}
 		}
 	}
+}
+
+// jitter is a random part of a time.
+func jitter(d time.Duration) time.Duration { return time.Duration(mathrand.Float64() * float64(d)) }
+
+// wait waits for a time, for the end of the context or for a sign, which it
+// reports.
+func wait(ctx context.Context, d time.Duration, sign <-chan struct{}) bool {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	case <-sign:
+		return true
+	}
+	return false
 }
 
 // say logs the first of a row of failures: nothing that is enforced depends on
@@ -217,7 +290,7 @@ func (r *reporter) run(ctx context.Context) {
 func (r *reporter) say(err error) {
 	r.metrics.reports.WithLabelValues(outcomeFailed).Inc()
 	if !r.failing {
-		r.log.Warn("the server does not take this node's report; policy is enforced all the same, and its status is old", "server", r.server.URL, "error", err)
+		r.log.Warn("the server does not take this node's report; policy is enforced all the same, and its status is old", "server", r.to.url, "error", err)
 	}
 	r.failing = true
 }
@@ -282,12 +355,12 @@ func (r *reporter) post(ctx context.Context, out report.Report) (answer []byte, 
 	}
 	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
 	defer stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(r.server.URL, "/")+report.Path+"?node="+url.QueryEscape(r.node), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(r.to.url, "/")+report.Path+"?node="+url.QueryEscape(r.node), bytes.NewReader(body))
 	if err != nil {
 		return nil, 0, err
 	}
 	// read each time: the kubelet, and whoever runs the server, replace them
-	token, err := os.ReadFile(r.server.TokenFile)
+	token, err := os.ReadFile(r.token)
 	if err != nil {
 		return nil, 0, fmt.Errorf("token: %w", err)
 	}
@@ -309,15 +382,15 @@ func (r *reporter) post(ctx context.Context, out report.Report) (answer []byte, 
 }
 
 func (r *reporter) dial() (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.server.Name}
-	if r.server.CAFile != "" {
-		text, err := os.ReadFile(r.server.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("CA of the server: %w", err)
-		}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.to.name}
+	text, err := r.to.trusted()
+	if err != nil {
+		return nil, fmt.Errorf("CA of the server: %w", err)
+	}
+	if len(text) > 0 {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, errors.New("CA of the server: " + r.server.CAFile + " holds no certificate")
+			return nil, errors.New("CA of the server: it holds no certificate")
 		}
 	}
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, MaxIdleConns: 1, IdleConnTimeout: 2 * report.Heartbeat, ForceAttemptHTTP2: true}}, nil

@@ -65,6 +65,7 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "way to the API server; none means the pod's service account")
 	f.StringVar(&o.StatusSocket, "status-socket", "", "path of a unix socket on which to tell what is enforced")
 	f.StringVar(&o.Server.URL, "server", "", "where the server takes reports of what is enforced, https://HOST:PORT (default: nowhere)")
+	f.StringVar(&o.Server.ConfigMap, "server-configmap", "", "the ConfigMap in which the server says that itself, NAMESPACE/NAME")
 	f.StringVar(&o.Server.CAFile, "server-ca", "", "what to trust for it, in PEM (default: what this machine trusts)")
 	f.StringVar(&o.Server.Name, "server-name", "", "name in its certificate (default: that of --server)")
 	f.StringVar(&o.Server.TokenFile, "server-token", "", "file with the token to show it (default: the service account's)")
@@ -72,6 +73,7 @@ func AgentCommand() *cobra.Command {
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
 	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")
+	cmd.MarkFlagsMutuallyExclusive("server", "server-configmap")
 	return cmd
 }
 

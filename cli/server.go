@@ -30,7 +30,8 @@ func ServerCommand() *cobra.Command {
 		Long: "Serves the admission webhook for the objects of projectcalico.org/v3, tells the API server\n" +
 			"of it, keeps tiers until they are empty, and writes on each object whether it is accepted.\n\n" +
 			"The CRDs and the objects in deploy/ have to be there. Without a certificate it makes one for\n" +
-			"itself at each start, which does for one server; several behind one service need a common one.",
+			"itself at each start. Several behind one service sign theirs with one authority, which they keep\n" +
+			"in a secret; all of them answer admission, and the one that leads writes status.",
 		Example: "  tierwall server --webhook-service tierwall/server\n" +
 			"  tierwall server --kubeconfig admin.kubeconfig --webhook-listen 127.0.0.1:9443",
 		Args: cobra.NoArgs,
@@ -53,10 +54,12 @@ func ServerCommand() *cobra.Command {
 	f.StringVar(&o.Listen, "webhook-listen", ":9443", "address to listen on")
 	f.StringVar(&o.URL, "webhook-url", "", "where the API server finds the webhook, https://HOST:PORT (default: the address listened on)")
 	f.StringVar(&o.Service, "webhook-service", "", "the same by a service, NAMESPACE/NAME, on port 443")
-	f.StringVar(&o.CertFile, "webhook-cert", "", "certificate in PEM (default: one is made at each start)")
+	f.StringVar(&o.CertFile, "webhook-cert", "", "certificate in PEM (default: one is made)")
 	f.StringVar(&o.KeyFile, "webhook-key", "", "its key")
-	f.StringVar(&o.CAFile, "webhook-ca", "", "what the API server is to trust for it, in PEM (default: what its machine trusts)")
+	f.StringVar(&o.CAFile, "webhook-ca", "", "what the API server and agents are to trust for it, in PEM (default: what their machines trust)")
 	f.StringVar(&o.ReportListen, "report-listen", fmt.Sprintf(":%d", nodereport.Port), "address on which agents report what they enforce, with the webhook's certificate; - for none")
+	f.StringVar(&o.AdvertiseIP, "advertise-ip", "", "address of this server for agents, which is published for them; only with --webhook-service")
+	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez and /readyz (default: nowhere)")
 	f.StringVar(&o.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), nodereport.Namespace), "namespace in which the list of nodes is published")
 	ManagerFlags(f, &managed, "")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say more")

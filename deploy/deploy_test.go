@@ -38,7 +38,7 @@ func TestObjects(t *testing.T) {
 		t.Error(got)
 	}
 	agent, err := Agent()
-	if got := names(t, agent, err); got != "ClusterRole "+AgentGroup+", ClusterRoleBinding "+AgentGroup {
+	if got := names(t, agent, err); got != "ClusterRole "+AgentGroup+", ClusterRoleBinding "+AgentGroup+", Role "+AgentGroup+", RoleBinding "+AgentGroup {
 		t.Error(got)
 	}
 	developer, err := NamespaceDeveloper()

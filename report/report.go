@@ -127,3 +127,17 @@ const (
 // Namespace is where the server and what it publishes are unless it is told
 // otherwise.
 const Namespace = "tierwall"
+
+// ServerName is the name of what the servers of a namespace have in common: the
+// Lease that says which of them leads, the Secret with their authority, and the
+// ConfigMap in which agents read where to report to and what to trust.
+const ServerName = "tierwall-server"
+
+// The keys of that ConfigMap: the URL of the server that leads, the name in its
+// certificate, and what to trust for it, in PEM; the last is empty if that is
+// what machines trust anyhow.
+const (
+	URLKey  = "url"
+	NameKey = "name"
+	CAKey   = "ca.crt"
+)

@@ -1,51 +1,111 @@
 package server
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"errors"
 	"fmt"
-	"math/big"
-	"net"
+	"os"
+	"sync"
 	"time"
 )
 
-// selfMadeLifetime is that of a certificate that the server makes for itself.
-// It is made anew at each start and never written down.
-const selfMadeLifetime = 10 * 365 * 24 * time.Hour
+// identity is the server's certificate and what is to be trusted for it. It is
+// safe for concurrent use.
+type identity struct {
+	// make returns a certificate and until when it serves.
+	make func(now time.Time) (*tls.Certificate, time.Time, error)
+	// trusted returns what is to be trusted, in PEM; nothing if that is what
+	// machines trust anyhow.
+	trusted func() ([]byte, error)
 
-// selfMade returns a certificate for a host, a name or an address, and what the
-// API server has to trust for it, in PEM.
-func selfMade(host string, now time.Time) (tls.Certificate, []byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("key of the webhook: %w", err)
+	mu    sync.Mutex
+	have  *tls.Certificate
+	until time.Time
+}
+
+// rereadAfter is how often files are looked at that somebody else may replace.
+const rereadAfter = time.Minute
+
+// newIdentity returns that of a server that is reached under a host: of files,
+// if there are any; else of an authority.
+func (s *Server) newIdentity(ctx context.Context, host string) (*identity, error) {
+	o := s.options
+	switch {
+	case o.CertFile != "" || o.KeyFile != "":
+		return fromFiles(o), nil
+	case o.CAFile != "":
+		return nil, errors.New("a CA is given for the webhook, and no certificate")
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("certificate of the webhook: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: "tierwall server"},
-		NotBefore:    now.Add(-time.Hour), NotAfter: now.Add(selfMadeLifetime),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true, IsCA: true,
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
+	var a *authority
+	var err error
+	if o.Service == "" {
+		a, err = newAuthority(time.Now())
 	} else {
-		template.DNSNames = []string{host}
+		a, err = sharedAuthority(ctx, s.core, o.Namespace, time.Now())
 	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("certificate of the webhook: %w", err)
+		return nil, err
 	}
-	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
-	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, bundle, nil
+	return a.identity(host), nil
+}
+
+func (a *authority) identity(host string) *identity {
+	return &identity{
+		trusted: func() ([]byte, error) { return a.trusted, nil },
+		make: func(now time.Time) (*tls.Certificate, time.Time, error) {
+			c, err := a.issue(host, now)
+			return c, now.Add(certificateLifetime / 2), err
+		},
+	}
+}
+
+func fromFiles(o Options) *identity {
+	return &identity{
+		make: func(now time.Time) (*tls.Certificate, time.Time, error) {
+			c, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+			if err != nil {
+				return nil, time.Time{}, fmt.Errorf("certificate of the webhook: %w", err)
+			}
+			return &c, now.Add(rereadAfter), nil
+		},
+		trusted: func() ([]byte, error) {
+			if o.CAFile == "" {
+				return nil, nil
+			}
+			bundle, err := os.ReadFile(o.CAFile)
+			if err != nil {
+				return nil, fmt.Errorf("CA of the webhook: %w", err)
+			}
+			return bundle, nil
+		},
+	}
+}
+
+// certificate returns the certificate as of now. One that cannot be replaced is
+// used on.
+func (i *identity) certificate(now time.Time) (*tls.Certificate, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.have != nil && now.Before(i.until) {
+		return i.have, nil
+	}
+	next, until, err := i.make(now)
+	if err != nil {
+		if i.have == nil {
+			return nil, err
+		}
+		i.until = now.Add(rereadAfter)
+		return i.have, nil
+	}
+	i.have, i.until = next, until
+	return i.have, nil
+}
+
+// tls is how the server's ends are served.
+func (i *identity) tls() *tls.Config {
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return i.certificate(time.Now()) },
+		MinVersion:     tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	}
 }

@@ -20,6 +20,9 @@ import (
 // do without the server for a while deletes the two.
 const ConfigurationName = "tierwall"
 
+// RoleName is the name of the server's ClusterRole.
+const RoleName = "tierwall:server"
+
 // fieldManager is the name under which the server writes.
 const fieldManager = "tierwall-server"
 
@@ -111,6 +114,7 @@ func validating(a address, bundle []byte) *admissionregistrationv1.ValidatingWeb
 			rule([]string{tiersResource}, admissionregistrationv1.Delete),
 		},
 		FailurePolicy: &fail, SideEffects: &none, TimeoutSeconds: &wait, AdmissionReviewVersions: []string{"v1"},
+		MatchConditions: conditions(),
 	}}
 	return c
 }
@@ -129,15 +133,29 @@ func mutating(a address, bundle []byte) *admissionregistrationv1.MutatingWebhook
 			rule(resourcesOf(func(k kind) bool { return k.policy || k.name == v3.KindTier }), admissionregistrationv1.Create, admissionregistrationv1.Update),
 		},
 		FailurePolicy: &fail, SideEffects: &none, TimeoutSeconds: &wait, AdmissionReviewVersions: []string{"v1"}, ReinvocationPolicy: &again,
+		MatchConditions: conditions(),
 	}}
 	return c
 }
 
-// applyConfigurations tells the API server of the webhook.
-func applyConfigurations(ctx context.Context, client kubernetes.Interface, a address, bundle []byte) error {
+// conditions keep updates from the webhook that change nothing that it looks at:
+// an installation can be repaired by the means it was made with, which write
+// everything again, also while no server runs.
+func conditions() []admissionregistrationv1.MatchCondition {
+	changes := []string{`request.operation != "UPDATE"`, "object.?spec != oldObject.?spec"}
+	for _, field := range []string{"labels", "annotations", "finalizers"} {
+		changes = append(changes, fmt.Sprintf("object.metadata.?%s != oldObject.metadata.?%s", field, field))
+	}
+	return []admissionregistrationv1.MatchCondition{{Name: "changes-something", Expression: strings.Join(changes, " || ")}}
+}
+
+// applyConfigurations tells the API server of the webhook. meta is the metadata
+// of both configurations.
+func applyConfigurations(ctx context.Context, client kubernetes.Interface, a address, bundle []byte, meta map[string]any) error {
 	force := true
 	options := metav1.PatchOptions{FieldManager: fieldManager, Force: &force}
-	body, err := json.Marshal(validating(a, bundle))
+	v := validating(a, bundle)
+	body, err := json.Marshal(map[string]any{"apiVersion": v.APIVersion, "kind": v.Kind, "metadata": meta, "webhooks": v.Webhooks})
 	if err != nil {
 		return err
 	}
@@ -145,7 +163,8 @@ func applyConfigurations(ctx context.Context, client kubernetes.Interface, a add
 	if _, err := v1.ValidatingWebhookConfigurations().Patch(ctx, ConfigurationName, types.ApplyPatchType, body, options); err != nil {
 		return fmt.Errorf("configuration of the validating webhook: %w", err)
 	}
-	if body, err = json.Marshal(mutating(a, bundle)); err != nil {
+	m := mutating(a, bundle)
+	if body, err = json.Marshal(map[string]any{"apiVersion": m.APIVersion, "kind": m.Kind, "metadata": meta, "webhooks": m.Webhooks}); err != nil {
 		return err
 	}
 	if _, err := v1.MutatingWebhookConfigurations().Patch(ctx, ConfigurationName, types.ApplyPatchType, body, options); err != nil {

@@ -1,14 +1,9 @@
 package server
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 )
@@ -82,59 +77,10 @@ func TestConfigurations(t *testing.T) {
 			t.Errorf("status of %s", k.resource)
 		}
 	}
+	if !slices.Equal(v.MatchConditions, conditions()) || !slices.Equal(m.MatchConditions, conditions()) {
+		t.Errorf("%v %v", v.MatchConditions, m.MatchConditions)
+	}
 	if *v.FailurePolicy != "Fail" || *m.FailurePolicy != "Fail" || *v.SideEffects != "None" || *m.ReinvocationPolicy != "IfNeeded" {
 		t.Errorf("%+v %+v", v, m)
-	}
-}
-
-// TestSelfMade: a client that trusts the bundle takes the certificate for the
-// host, and for no other.
-func TestSelfMade(t *testing.T) {
-	for _, host := range []string{"127.0.0.1", "::1", "server.tierwall.svc"} {
-		pair, bundle, err := selfMade(host, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(bundle) {
-			t.Fatal("no bundle")
-		}
-		cert, err := x509.ParseCertificate(pair.Certificate[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := cert.Verify(x509.VerifyOptions{DNSName: host, Roots: roots}); err != nil {
-			t.Errorf("%s: %v", host, err)
-		}
-		if _, err := cert.Verify(x509.VerifyOptions{DNSName: "other", Roots: roots}); err == nil {
-			t.Errorf("%s: it is for other hosts, too", host)
-		}
-	}
-	pair, bundle, err := selfMade("127.0.0.1", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewUnstartedServer(http.NotFoundHandler())
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
-	s.StartTLS()
-	defer s.Close()
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(bundle)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	r, err := client.Get(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Body.Close()
-}
-
-func TestCertificateFiles(t *testing.T) {
-	s := &Server{options: Options{CAFile: "ca.pem"}}
-	if _, _, err := s.certificate("x"); err == nil || !strings.Contains(err.Error(), "no certificate") {
-		t.Errorf("%v", err)
-	}
-	s = &Server{options: Options{CertFile: "none.pem", KeyFile: "none.key"}}
-	if _, _, err := s.certificate("x"); err == nil || !strings.Contains(err.Error(), "none.pem") {
-		t.Errorf("%v", err)
 	}
 }

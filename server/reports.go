@@ -2,54 +2,59 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/tierwall/tierwall/report"
-	"github.com/tierwall/tierwall/server/status"
 )
 
 // reports is where agents report to.
 type reports struct {
 	server *http.Server
 	listen net.Listener
+	// current takes the reports while this server leads; nil while it does not.
+	current atomic.Pointer[http.Handler]
 }
 
-// startReports takes reports, and writes what follows from them.
-func (s *Server) startReports(ctx context.Context) error {
+// ServeHTTP implements http.Handler. A server that does not lead has not all
+// reports, and therefore takes none.
+func (r *reports) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+	h := r.current.Load()
+	if h == nil {
+		http.Error(w, "another server takes the reports", http.StatusMisdirectedRequest)
+		return
+	}
+	(*h).ServeHTTP(w, in)
+}
+
+// startReports listens for reports.
+func (s *Server) startReports() error {
 	if s.options.ReportListen == "-" {
 		return nil
-	}
-	client, err := kubernetes.NewForConfig(s.options.Config)
-	if err != nil {
-		return fmt.Errorf("client for the API server: %w", err)
 	}
 	l, err := net.Listen("tcp", cmp.Or(s.options.ReportListen, "127.0.0.1:0"))
 	if err != nil {
 		return fmt.Errorf("reports: %w", err)
 	}
-	st := status.New(status.Options{Core: client, Policies: s.client, Namespace: cmp.Or(s.options.Namespace, report.Namespace), Log: s.options.Log})
-	s.reports = &reports{listen: l, server: &http.Server{
-		Handler:           st.Handler(),
-		TLSConfig:         s.tls.Clone(),
+	s.reports = &reports{listen: l}
+	s.reports.server = &http.Server{
+		Handler:           s.reports,
+		TLSConfig:         s.identity.tls(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       3 * report.Heartbeat,
 		ErrorLog:          slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
-	}}
+	}
 	s.running.Go(func() {
 		if err := s.reports.server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			s.options.Log.Error("reports are not taken any more", "error", err)
 		}
 	})
-	s.running.Go(func() { st.Run(ctx) })
 	return nil
 }
 
@@ -63,4 +68,10 @@ func (s *Server) ReportAddress() string {
 
 // CA is what is to be trusted for the server's certificate, in PEM; empty if
 // that is what machines trust anyhow.
-func (s *Server) CA() []byte { return s.bundle }
+func (s *Server) CA() []byte {
+	trusted, err := s.identity.trusted()
+	if err != nil {
+		return nil
+	}
+	return trusted
+}

@@ -1,15 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
+	"github.com/tierwall/tierwall/report"
 )
 
 // Options say how the server reaches the API server, and how that reaches it.
@@ -34,14 +34,22 @@ type Options struct {
 	// NAMESPACE/NAME, on port 443. Give one of them at most.
 	URL, Service string
 	// CertFile and KeyFile are the webhook's certificate and key in PEM, and
-	// CAFile is what the API server is to trust for it; without CAFile it trusts
-	// what its machine trusts. None of them means a certificate made at the start,
-	// which is of use for one server, not for several behind one service.
+	// CAFile is what the API server and agents are to trust for it; without CAFile
+	// they trust what their machines trust. None of them means a certificate made
+	// at the start, by an authority that all servers behind a service have in
+	// common, in the secret report.ServerName of their namespace.
 	CertFile, KeyFile, CAFile string
 	// ReportListen is the address on which agents report what they enforce, as
 	// host:port, with the webhook's certificate; empty means a free port of
 	// 127.0.0.1, "-" that none do and nothing is said of what nodes enforce.
 	ReportListen string
+	// AdvertiseIP is the address of this server that agents reach, for the ConfigMap
+	// report.ServerName of the namespace; empty means that none is published. Only
+	// with Service.
+	AdvertiseIP string
+	// HealthListen is the address of /livez and /readyz, as host:port; empty for
+	// none.
+	HealthListen string
 	// Namespace is where the list of nodes is published; empty means "tierwall".
 	Namespace string
 	// Log takes what the server has to say; nil means nothing.
@@ -50,30 +58,34 @@ type Options struct {
 
 // Server is a running server.
 type Server struct {
-	options Options
-	client  rest.Interface
-	webhook *http.Server
-	listen  net.Listener
-	reports *reports
-	bundle  []byte
-	tls     *tls.Config
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	options  Options
+	scheme   *runtime.Scheme
+	client   rest.Interface
+	core     kubernetes.Interface
+	where    address
+	identity *identity
+	webhook  *http.Server
+	listen   net.Listener
+	reports  *reports
+	health   *http.Server
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+	leading  sync.Mutex
 
 	mu    sync.Mutex
 	asked map[[2]string]bool // path and nonce of the probes that have arrived
 }
 
 // Start starts the webhook, tells the API server of it, and begins to write
-// status. It ends when the context does or by Close; the API server goes on
+// status; behind a service, where there may be several servers, when it is this
+// one's turn. It ends when the context does or by Close; the API server goes on
 // asking the webhook, and refuses what it would have judged.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Listen == "" {
-		o.Listen = "127.0.0.1:0"
-	}
+	o.Listen = cmp.Or(o.Listen, "127.0.0.1:0")
+	o.Namespace = cmp.Or(o.Namespace, report.Namespace)
 	o.Config = rest.CopyConfig(o.Config)
 	o.Config.QPS = -1 // writes are bounded by the number of workers
 	rest.AddUserAgent(o.Config, fieldManager)
@@ -86,63 +98,52 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context) error {
-	scheme, err := newScheme()
-	if err != nil {
+	var err error
+	if s.scheme, err = newScheme(); err != nil {
 		return err
 	}
-	if s.client, err = policyClient(s.options.Config, scheme); err != nil {
+	if s.client, err = policyClient(s.options.Config, s.scheme); err != nil {
 		return err
 	}
-	tiers := liveTiers{s.client}
-	if err := s.startWebhook(ctx, scheme, tiers); err != nil {
-		return err
-	}
-	if err := s.startReports(ctx); err != nil {
-		return err
-	}
-	events := make(chan event, 256)
-	if err := watch(ctx, s.client, scheme, events); err != nil {
-		return err
-	}
-	w := writer{s.client, tiers}
-	c := newController(w.do, s.options.Log)
-	s.running.Go(func() { c.run(ctx, events) })
-	return s.startNodeHosts(ctx, w)
-}
-
-// startNodeHosts keeps the host endpoints of nodes.
-func (s *Server) startNodeHosts(ctx context.Context, w writer) error {
-	core, err := kubernetes.NewForConfig(s.options.Config)
-	if err != nil {
+	if s.core, err = kubernetes.NewForConfig(s.options.Config); err != nil {
 		return fmt.Errorf("client for the API server: %w", err)
 	}
-	events := make(chan event, 256)
-	watchNodeHosts(ctx, s.client, core.CoreV1().RESTClient(), events)
-	c := newNodeHosts(w.host, s.options.Log)
-	s.running.Go(func() { c.run(ctx, events) })
+	if err := s.startWebhook(ctx); err != nil {
+		return err
+	}
+	if err := s.startReports(); err != nil {
+		return err
+	}
+	if err := s.startHealth(); err != nil {
+		return err
+	}
+	if s.options.Service == "" {
+		s.running.Go(func() { s.lead(ctx) })
+	} else {
+		s.running.Go(func() { s.elect(ctx) })
+	}
 	return nil
 }
 
 // startWebhook listens before it tells the API server, which asks at once.
-func (s *Server) startWebhook(ctx context.Context, scheme *runtime.Scheme, tiers tierReader) error {
+func (s *Server) startWebhook(ctx context.Context) error {
 	var err error
 	if s.listen, err = net.Listen("tcp", s.options.Listen); err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
-	where, err := addressOf(s.options, s.listen.Addr().String())
-	if err != nil {
+	if s.where, err = addressOf(s.options, s.listen.Addr().String()); err != nil {
 		return err
 	}
-	certificate, bundle, err := s.certificate(where.host())
-	if err != nil {
+	if s.identity, err = s.newIdentity(ctx, s.where.host()); err != nil {
 		return err
 	}
-	s.bundle = bundle
-	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	hook := &webhook{scheme: scheme, tiers: tiers, log: s.options.Log, probed: s.probed}
+	if _, err := s.identity.certificate(time.Now()); err != nil {
+		return err
+	}
+	hook := &webhook{scheme: s.scheme, tiers: liveTiers{s.client}, log: s.options.Log, probed: s.probed}
 	s.webhook = &http.Server{
 		Handler:           hook.handler(),
-		TLSConfig:         s.tls.Clone(),
+		TLSConfig:         s.identity.tls(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
@@ -152,38 +153,20 @@ func (s *Server) startWebhook(ctx context.Context, scheme *runtime.Scheme, tiers
 			s.options.Log.Error("the webhook ended", "error", err)
 		}
 	})
-	client, err := kubernetes.NewForConfig(s.options.Config)
-	if err != nil {
-		return fmt.Errorf("client for the API server: %w", err)
-	}
-	if err := applyConfigurations(ctx, client, where, bundle); err != nil {
+	if err := s.tellWebhook(ctx); err != nil {
 		return err
 	}
 	s.options.Log.Info("admission is served", "address", s.listen.Addr().String())
 	return nil
 }
 
-// certificate returns the webhook's certificate and what is to be trusted.
-func (s *Server) certificate(host string) (tls.Certificate, []byte, error) {
-	o := s.options
-	if o.CertFile == "" && o.KeyFile == "" {
-		if o.CAFile != "" {
-			return tls.Certificate{}, nil, errors.New("a CA is given for the webhook, and no certificate")
-		}
-		return selfMade(host, time.Now())
-	}
-	pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+// tellWebhook tells the API server of the webhook.
+func (s *Server) tellWebhook(ctx context.Context) error {
+	trusted, err := s.identity.trusted()
 	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("certificate of the webhook: %w", err)
+		return err
 	}
-	if o.CAFile == "" {
-		return pair, nil, nil
-	}
-	bundle, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("CA of the webhook: %w", err)
-	}
-	return pair, bundle, nil
+	return applyConfigurations(ctx, s.core, s.where, trusted, s.ownMeta(ctx, ConfigurationName, ""))
 }
 
 // Address is where the webhook listens.
@@ -210,6 +193,8 @@ func (s *Server) Ready(ctx context.Context) error {
 		s.mu.Lock()
 		ready := s.asked[[2]string{validatePath, nonce}] && s.asked[[2]string{mutatePath, nonce}]
 		s.mu.Unlock()
+		// of several behind a service, the API server asks whom it likes
+		ready = ready || err == nil && s.options.Service != ""
 		if ready {
 			return nil
 		}
@@ -236,14 +221,24 @@ func (s *Server) Close() error {
 	if s.reports != nil {
 		err = errors.Join(err, s.reports.server.Close())
 	}
+	if s.health != nil {
+		err = errors.Join(err, s.health.Close())
+	}
 	s.running.Wait()
 	return err
 }
 
+// linger is how long a server behind a service goes on answering after it was
+// told to end: the time in which the service ceases to lead to it. Another has
+// taken over its other work by then.
+const linger = 5 * time.Second
+
 // Run starts a server, says when it is ready, and returns when the context
 // ends.
 func Run(ctx context.Context, o Options) error {
-	s, err := Start(ctx, o)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s, err := Start(running, o)
 	if err != nil {
 		return err
 	}
@@ -252,5 +247,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s.options.Log.Info("ready")
 	<-ctx.Done()
+	stop() // gives up the lead
+	if o.Service != "" {
+		time.Sleep(linger)
+	}
 	return s.Close()
 }

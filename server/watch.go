@@ -23,15 +23,12 @@ type event struct {
 }
 
 // watch follows every kind until the context ends.
-func watch(ctx context.Context, client rest.Interface, scheme *runtime.Scheme, events chan<- event) error {
+func watch(ctx context.Context, client rest.Interface, scheme *runtime.Scheme, events chan<- event) {
 	for _, k := range kinds() {
-		o, err := scheme.New(v3.GroupVersion.WithKind(k.name))
-		if err != nil {
-			return err
+		if o, err := scheme.New(v3.GroupVersion.WithKind(k.name)); err == nil { // newScheme has them all
+			watchKind(ctx, client, k.resource, k.name, o, events)
 		}
-		watchKind(ctx, client, k.resource, k.name, o, events)
 	}
-	return nil
 }
 
 // watchNodeHosts follows what the host endpoints of nodes depend on.

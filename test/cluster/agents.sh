@@ -9,7 +9,7 @@ tierwall=${TIERWALL:-$root/bin/tierwall}
 "$here/kubectl.sh" apply --server-side -f "$root/deploy/manifests/tierwall-crds.yaml" >/dev/null
 "$here/kubectl.sh" wait --for=condition=Established crd --all --timeout=60s >/dev/null
 for _ in $(seq 20); do
-  "$here/kubectl.sh" apply -f "$root/deploy/tiers.yaml" -f "$root/deploy/roles/agent.yaml" >/dev/null && break
+  "$here/kubectl.sh" apply -f "$root/deploy/tiers.yaml" -f "$root/deploy/roles/server.yaml" -f "$root/deploy/roles/agent.yaml" >/dev/null && break
   sleep 0.5
 done
 for i in $(seq "$(ls /run/netns | grep -cE "^$name-node[0-9]+$")"); do

@@ -125,7 +125,6 @@ func TestRights(t *testing.T) {
 func TestRefused(t *testing.T) {
 	helm := program(t)
 	for _, c := range []struct{ chart, set, want string }{
-		{"tierwall", "server.replicas=2", "/server/certificateSecret"},
 		{"tierwall", "server.replicas=0", "/server/replicas"},
 		{"tierwall", "agent.maxUnavailable=0", "/agent/maxUnavailable"},
 		{"tierwall", "agent.maxUnavailable=some", "/agent/maxUnavailable"},

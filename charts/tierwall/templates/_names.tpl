@@ -38,3 +38,32 @@ subjects:
   namespace: {{ .root.Release.Namespace }}
   name: tierwall-{{ .part }}
 {{- end }}
+
+{{- /* The role of a part in the namespace of the release, which is in the same
+file as the other one, and its binding. */ -}}
+{{- define "tierwall.namespaced" -}}
+{{- $root := .root }}
+{{- range splitList "\n---\n" (.root.Files.Get (printf "files/%s.yaml" .file)) }}
+{{- $object := fromYaml . }}
+{{- if eq $object.kind "Role" }}
+{{- $_ := set $object.metadata "namespace" $root.Release.Namespace }}
+{{- toYaml $object }}
+{{- end }}
+{{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ .role }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "tierwall.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ .role }}
+subjects:
+- kind: ServiceAccount
+  namespace: {{ .root.Release.Namespace }}
+  name: tierwall-{{ .part }}
+{{- end }}

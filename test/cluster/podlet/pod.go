@@ -65,22 +65,11 @@ func (p *pod) command(words, environment []string) *exec.Cmd {
 	return c
 }
 
-// start starts the containers. One without a command is agnhost's: that is the
-// only image whose own command matters to the suites.
-func (p *pod) start(o *corev1.Pod) error {
+// start starts the containers.
+func (p *pod) start(o *corev1.Pod, node netip.Addr) error {
 	for _, c := range o.Spec.Containers {
-		words := append(append([]string{}, c.Command...), c.Args...)
-		if len(c.Command) == 0 {
-			words = append([]string{"/agnhost"}, c.Args...)
-		}
-		if len(c.Command)+len(c.Args) == 0 {
-			words = append(words, "pause")
-		}
-		environment := []string{"HOSTNAME=" + o.Name}
-		for _, e := range c.Env {
-			environment = append(environment, e.Name+"="+e.Value)
-		}
-		process := p.command(words, environment)
+		environment := p.environment(o, c, node)
+		process := p.command(words(c, environment), environment.list())
 		if err := process.Start(); err != nil {
 			return err
 		}

@@ -119,7 +119,7 @@ func (p *pods) begin(ctx context.Context, o *corev1.Pod) error {
 	p.mu.Lock()
 	p.running[o.UID] = one
 	p.mu.Unlock()
-	if err := one.start(o); err != nil {
+	if err := one.start(o, p.settings.address); err != nil {
 		return err
 	}
 	body, err := json.Marshal(map[string]any{"status": one.status(o, p.settings.address)})
