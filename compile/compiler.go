@@ -42,6 +42,7 @@ type Compiler struct {
 	byLabels    *index[*condition]
 	bySelector  *index[*policy]
 	space       *space
+	names       *names
 	locals      map[verdict.EndpointID]*local
 	localGroups map[*group]struct{}
 	watching    map[*local]struct{}
@@ -91,7 +92,7 @@ func New(o Options) *Compiler {
 		lists: map[model.Key]*group{}, slices: map[model.Key]*slice{}, services: map[model.ServiceRef]map[*slice]struct{}{},
 		tiers: map[string]*tier{}, policies: map[model.Key]*policy{}, profiles: map[string]*profile{},
 		conditions: map[conditionKey]*condition{}, byLabels: newIndex[*condition](), bySelector: newIndex[*policy](),
-		space: newSpace(), locals: map[verdict.EndpointID]*local{}, localGroups: map[*group]struct{}{}, watching: map[*local]struct{}{},
+		space: newSpace(), names: newNames(), locals: map[verdict.EndpointID]*local{}, localGroups: map[*group]struct{}{}, watching: map[*local]struct{}{},
 		programs: map[string]*program{}, rows: map[string]*row{}, decisions: map[decisionKey]*decision{},
 		published: map[verdict.EndpointID]*table.Endpoint{},
 		atomIDs:   newIDs(1), classIDs: newIDs(uint64(table.FirstClass)), setIDs: newIDs(1), rowIDs: newIDs(1), decisionIDs: newIDs(1),
@@ -134,7 +135,8 @@ func (c *Compiler) settle() *table.Delta {
 	}
 	c.settleLocals()
 	c.dropPrograms()
-	for len(c.changedSources) > 0 {
+	for len(c.changedSources)+len(c.names.changed) > 0 {
+		c.settleNames()
 		all := c.changedSources
 		c.changedSources = nil
 		for _, s := range all {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/verdict"
@@ -22,14 +23,17 @@ type condition struct {
 	names    []string // of ports
 	nets     *source  // for lists of networks
 	service  model.ServiceRef
+	domains  []domain.Pattern
 
 	place place
 	// atoms are its answers: one for most, one a port for those that ask for
-	// ports. Ports without addresses have none.
+	// ports. Ports without addresses have none. Selectors may have another one,
+	// allowedNames, if some rules (named) ask for it.
 	atoms small[model.ServicePort, *atom]
 	// users are the rule sets that ask.
 	users set[*ruleset]
 	refs  int
+	named int
 }
 
 // conditionKey is equal for equal questions.
@@ -49,6 +53,7 @@ const (
 	inNets
 	inService
 	servesPort
+	inDomains
 )
 
 // anyPort is no port: protocol 0 has none.
@@ -136,6 +141,8 @@ func (c *Compiler) activate(x *condition) {
 	switch x.key.sort {
 	case inNets:
 		c.join(x.nets, c.atomOf(x, anyPort))
+	case inDomains:
+		c.listen(x)
 	case inService, servesPort:
 		for s := range c.services[x.service] {
 			c.joinService(s, x)
@@ -169,6 +176,8 @@ func (c *Compiler) deactivate(x *condition) {
 	switch x.key.sort {
 	case inNets:
 		leave(x.nets)
+	case inDomains:
+		c.silence(x)
 	case inService, servesPort:
 		for s := range c.services[x.service] {
 			leave(&s.source)
@@ -247,7 +256,7 @@ func (c *Compiler) leaveConditions(g *group) {
 }
 
 // source is where addresses come from: a group of objects, a part of a
-// service, a list of networks. All its addresses are in the same atoms.
+// service, a list of networks, a domain name. All its addresses are in the same atoms.
 type source struct {
 	// atoms are sorted by id.
 	atoms []*atom

@@ -8,6 +8,8 @@
 //   - policy.go: policies, profiles and failsafe ports as rule sets, ready for
 //     peers; condition.go: what they ask of a peer's address. An answer to a
 //     condition is an atom: a set of addresses.
+//   - domains.go: domain names with the addresses that were learned, and the
+//     patterns that find them.
 //   - space.go and ranges.go: the addresses, each with the class of those that
 //     are in the same atoms.
 //   - local.go and program.go: the endpoints that are compiled for, and their

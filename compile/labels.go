@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 )
 
@@ -184,6 +185,8 @@ type group struct {
 	endpoints []int32
 	// lists are the networks of the members that are network sets or nodes.
 	lists map[model.Key][]netip.Prefix
+	// domains are those that members allow, if they are network sets that do.
+	domains map[model.Key][]domain.Pattern
 	// local are the endpoints of the group that are compiled for.
 	local   set[*local]
 	applied []*policy

@@ -10,14 +10,19 @@ import (
 // TestNothingIsKept: when everything is gone, so is everything that was kept
 // for it.
 func TestNothingIsKept(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(100) {
 		g := modeltest.New(seed)
+		start, next := g.World, g.Mutation
+		if seed >= 50 {
+			g = modeltest.NewNames(seed)
+			start, next = g.NamesWorld, g.NamesMutation
+		}
 		c := New(Options{})
 		empty := c.sizes()
-		world := g.World()
+		world := start()
 		c.Apply(world...)
 		for range 10 {
-			ch := g.Mutation()
+			ch := next()
 			world = append(world, ch)
 			c.Apply(ch)
 		}
@@ -54,6 +59,7 @@ func (c *Compiler) sizes() map[string]int {
 		"atom numbers": c.atomIDs.given(), "class numbers": c.classIDs.given(), "set numbers": c.setIDs.given(),
 		"row numbers": c.rowIDs.given(), "decision numbers": c.decisionIDs.given(),
 		"published": len(c.published), "hosts": c.space.hosts.Len(), "cidrs": c.space.cidrs.Len(), "prefixes": len(c.space.byPrefix),
+		"names": c.names.known.Len(), "patterns": c.names.patterns.Len(), "groups with domains": len(c.names.allowing),
 		"classes": len(c.space.classes), "classes by id": len(c.space.byID), "nets": len(c.space.nets),
 	}
 }

@@ -190,6 +190,9 @@ type op struct {
 	src, dst         portTest
 	// service is what a destination service's ports are known by.
 	service *condition
+	// asksNames is the condition of the destination's selector if the rule also
+	// matches the domains of the network sets that it selects; nil if not.
+	asksNames *condition
 	// asks says that the rule asks something of its own address.
 	asks bool
 }
@@ -272,8 +275,16 @@ func (c *Compiler) op(r *model.Rule, reason verdict.Reason, step []verdict.Step,
 	if len(remote.Nets) > 0 {
 		o.require = append(o.require, c.network(remote.Nets))
 	}
+	if len(remote.Domains) > 0 {
+		o.require = append(o.require, c.domains(remote.Domains))
+	}
 	if remote.Selector != nil {
-		o.require = append(o.require, c.selected(remote.Selector))
+		x := c.selected(remote.Selector)
+		o.require = append(o.require, x)
+		if d == verdict.Egress && r.Action == verdict.ActionAllow {
+			o.asksNames = x
+			c.askNames(x, 1)
+		}
 	}
 	if remote.Nodes != nil {
 		o.require = append(o.require, c.node(remote.Nodes))
@@ -378,6 +389,9 @@ func (o *op) all() []*condition {
 // letGo gives up the conditions of rules that no program has any more.
 func (c *Compiler) letGo(rs *ruleset) {
 	for i := range rs.ops {
+		if x := rs.ops[i].asksNames; x != nil {
+			c.askNames(x, -1)
+		}
 		for _, x := range rs.ops[i].all() {
 			if x.refs--; x.refs == 0 {
 				c.idleConditions = append(c.idleConditions, x)

@@ -178,12 +178,12 @@ func (o *op) meets(family int, k *class) bool {
 		return false
 	}
 	for _, x := range o.require {
-		if !k.has(x) {
+		if !k.has(x, x == o.asksNames) {
 			return false
 		}
 	}
 	for _, x := range o.exclude {
-		if k.has(x) {
+		if k.has(x, false) {
 			return false
 		}
 	}

@@ -32,26 +32,30 @@ func story(t *rapid.T) []model.Change {
 // those of the state compiled at once.
 func TestSequences(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		changes := story(t)
-		s := model.NewState()
-		s.Apply(changes...)
-		want := canonical(compile.Compile(s, compile.Options{}))
-		for name, told := range map[string][]model.Change{
-			"as it is":      changes,
-			"reordered":     reordered(t, changes),
-			"repeated":      repeated(t, changes),
-			"with detours":  detours(t, changes),
-			"only the last": lasting(changes),
-		} {
-			c := compile.New(compile.Options{})
-			for _, portion := range portions(t, told) {
-				c.Apply(portion...)
-			}
-			if diff := cmp.Diff(want, canonical(c.Tables())); diff != "" {
-				t.Fatalf("%s: (-at once +told)\n%s", name, diff)
-			}
-		}
+		inAnyOrder(t, story(t))
 	})
+}
+
+// inAnyOrder tells the changes in every way that should come to the same.
+func inAnyOrder(t *rapid.T, changes []model.Change) {
+	s := model.NewState()
+	s.Apply(changes...)
+	want := canonical(compile.Compile(s, compile.Options{}))
+	for name, told := range map[string][]model.Change{
+		"as it is":      changes,
+		"reordered":     reordered(t, changes),
+		"repeated":      repeated(t, changes),
+		"with detours":  detours(t, changes),
+		"only the last": lasting(changes),
+	} {
+		c := compile.New(compile.Options{})
+		for _, portion := range portions(t, told) {
+			c.Apply(portion...)
+		}
+		if diff := cmp.Diff(want, canonical(c.Tables())); diff != "" {
+			t.Fatalf("%s: (-at once +told)\n%s", name, diff)
+		}
+	}
 }
 
 // reordered deals the changes out anew, those of one object in their order.

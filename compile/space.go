@@ -126,13 +126,14 @@ type class struct {
 	lived, touched bool
 }
 
-// has reports whether the class is in an atom of the condition.
-func (k *class) has(x *condition) bool {
+// has reports whether the class is in an atom of the condition; one of names
+// counts only if it is asked for.
+func (k *class) has(x *condition, names bool) bool {
 	if k == nil {
 		return false
 	}
 	for _, a := range k.atoms {
-		if a.condition == x {
+		if a.condition == x && (names || a.port != allowedNames) {
 			return true
 		}
 	}

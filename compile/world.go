@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -59,6 +60,9 @@ func (c *Compiler) put(ch model.Change) {
 	case model.KindNetworkSet, model.KindGlobalNetworkSet:
 		o, _ := ch.Object.(*model.NetworkSet)
 		c.putNetworkSet(k, o)
+	case model.KindLearned:
+		o, _ := ch.Object.(*model.Learned)
+		c.putLearned(domain.Name(k.Name), o)
 	case model.KindNode:
 		o, _ := ch.Object.(*model.Node)
 		c.putNode(k, o)
@@ -255,7 +259,9 @@ func (c *Compiler) atomsAt(list []*atom, a netip.Addr) []*atom {
 }
 
 func (c *Compiler) putNetworkSet(k model.Key, o *model.NetworkSet) {
+	was := c.lists[k]
 	if o == nil {
+		c.putDomains(k, was, nil, nil)
 		c.putList(k, nil, nil)
 		return
 	}
@@ -263,7 +269,9 @@ func (c *Compiler) putNetworkSet(k model.Key, o *model.NetworkSet) {
 	if o.Namespace != "" {
 		c.above = append(c.above, parentKey{model.KindNamespace, "", o.Namespace})
 	}
-	c.putList(k, c.groupOf(networkSets, o.Labels, c.above, nil), o.Nets)
+	g := c.groupOf(networkSets, o.Labels, c.above, nil)
+	c.putDomains(k, was, g, o.Domains)
+	c.putList(k, g, o.Nets)
 }
 
 func (c *Compiler) putNode(k model.Key, o *model.Node) {
@@ -403,6 +411,7 @@ func (c *Compiler) lay(s *source) {
 		for _, i := range g.endpoints {
 			c.endpoints[i].addrs(func(a netip.Addr) { c.space.dirtyHosts[a] = struct{}{} })
 		}
+		c.names.lookAt(g)
 	}
 	s.laid, s.changed = wanted, false
 }

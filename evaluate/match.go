@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -28,10 +29,11 @@ func (w *walker) miss(r *model.Rule) string {
 	if r.HTTP && !w.oracle.state.Settings.HTTPAsL4 {
 		return w.sayf("the rule asks for HTTP, which is not seen here")
 	}
-	if miss := w.addressMiss("source", &r.Source, p.Src); miss != "" {
+	if miss := w.addressMiss("source", &r.Source, p.Src, false); miss != "" {
 		return miss
 	}
-	if miss := w.addressMiss("destination", &r.Destination, p.Dst); miss != "" {
+	allowsNames := w.direction == verdict.Egress && r.Action == verdict.ActionAllow
+	if miss := w.addressMiss("destination", &r.Destination, p.Dst, allowsNames); miss != "" {
 		return miss
 	}
 	if miss := w.portMiss("source", &r.Source, p.Src, p.SrcPort); miss != "" {
@@ -73,19 +75,24 @@ func (w *walker) serviceMiss(r *model.Rule) string {
 	return ""
 }
 
-func (w *walker) addressMiss(side string, e *model.Peer, a netip.Addr) string {
+// addressMiss compares an address. names says that the selector stands also for
+// the domains that network sets allow: in the destination of an egress Allow
+// rule (semantics.md section 16).
+func (w *walker) addressMiss(side string, e *model.Peer, a netip.Addr, names bool) string {
 	switch {
+	case len(e.Domains) > 0 && !w.oracle.hasName(e.Domains, a):
+		return w.sayf("%s %s is not known as an address of %s", side, who{w.oracle, a}, patterns(e.Domains))
 	case len(e.Nets) > 0 && !contains(e.Nets, a):
 		return w.sayf("%s %s is not in nets %s", side, a, prefixes(e.Nets))
 	case len(e.NotNets) > 0 && !hasFamily(e.NotNets, a):
 		return w.sayf("%s notNets %s has no network of the family of %s, so the rule does not match it", side, prefixes(e.NotNets), a)
 	case contains(e.NotNets, a):
 		return w.sayf("%s %s is in notNets %s", side, a, prefixes(e.NotNets))
-	case e.Selector != nil && !w.oracle.selected(e.Selector, a):
+	case e.Selector != nil && !w.oracle.selected(e.Selector, a, names):
 		return w.sayf("%s %s is not among what %s selects", side, who{w.oracle, a}, e.Selector)
 	case e.Nodes != nil && !w.oracle.isNode(e.Nodes, a):
 		return w.sayf("%s %s is no address of a node with %s", side, a, e.Nodes)
-	case e.NotSelector != nil && w.oracle.selected(e.NotSelector, a):
+	case e.NotSelector != nil && w.oracle.selected(e.NotSelector, a, false):
 		return w.sayf("%s %s is among what notSelector %s selects", side, who{w.oracle, a}, e.NotSelector)
 	}
 	return ""
@@ -132,13 +139,23 @@ func inRanges(rs []model.PortRange, port uint16) bool {
 	return false
 }
 
-// prefixes, who and ports are texts that are put together only if they are printed.
+// prefixes, patterns, who and ports are texts that are put together only if they are printed.
 type prefixes []netip.Prefix
 
 func (p prefixes) String() string {
 	words := make([]string, len(p))
 	for i, n := range p {
 		words[i] = n.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+type patterns []domain.Pattern
+
+func (p patterns) String() string {
+	words := make([]string, len(p))
+	for i, d := range p {
+		words[i] = d.String()
 	}
 	return strings.Join(words, ", ")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/verdict"
@@ -17,23 +18,31 @@ type Oracle struct {
 	tiers []model.OrderedTier
 	hosts map[netip.Addr][]model.Labels
 	nets  []labelledNets
+	// names are the domain names that addresses were learned to have.
+	names map[netip.Addr][]domain.Name
 }
 
 type labelledNets struct {
-	nets   []netip.Prefix
-	labels model.Labels
+	nets    []netip.Prefix
+	domains []domain.Pattern
+	labels  model.Labels
 }
 
 // New returns an oracle for the state.
 func New(s *model.State) *Oracle {
-	o := &Oracle{state: s, tiers: s.Ordered(), hosts: map[netip.Addr][]model.Labels{}}
+	o := &Oracle{state: s, tiers: s.Ordered(), hosts: map[netip.Addr][]model.Labels{}, names: map[netip.Addr][]domain.Name{}}
 	for _, e := range s.Endpoints {
 		for _, a := range e.Addrs {
 			o.hosts[a] = append(o.hosts[a], s.Labels(e))
 		}
 	}
 	for _, n := range s.NetworkSets {
-		o.nets = append(o.nets, labelledNets{n.Nets, s.SetLabels(n)})
+		o.nets = append(o.nets, labelledNets{n.Nets, n.Domains, s.SetLabels(n)})
+	}
+	for name, l := range s.Learned {
+		for _, a := range l.Addrs {
+			o.names[a] = append(o.names[a], name)
+		}
 	}
 	return o
 }
@@ -110,6 +119,9 @@ func (o *Oracle) who(a netip.Addr) string {
 			names = append(names, e.ID.String())
 		}
 	}
+	for _, n := range o.names[a] {
+		names = append(names, string(n))
+	}
 	if len(names) == 0 {
 		return a.String()
 	}
@@ -118,15 +130,27 @@ func (o *Oracle) who(a netip.Addr) string {
 }
 
 // selected reports whether the address is one of those that the selector
-// stands for (semantics.md section 6.3): matching is by address.
-func (o *Oracle) selected(s *selector.Selector, a netip.Addr) bool {
+// stands for (semantics.md section 6.3): matching is by address. names says that
+// the domains of network sets count.
+func (o *Oracle) selected(s *selector.Selector, a netip.Addr, names bool) bool {
 	for _, l := range o.hosts[a] {
 		if s.Matches(l) {
 			return true
 		}
 	}
 	for _, n := range o.nets {
-		if s.Matches(n.labels) && contains(n.nets, a) {
+		if s.Matches(n.labels) && (contains(n.nets, a) || names && o.hasName(n.domains, a)) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasName reports whether a name that one of the patterns stands for was learned
+// to have the address.
+func (o *Oracle) hasName(patterns []domain.Pattern, a netip.Addr) bool {
+	for _, p := range patterns {
+		if slices.ContainsFunc(o.names[a], p.Matches) {
 			return true
 		}
 	}

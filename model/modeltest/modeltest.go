@@ -17,6 +17,8 @@ type Gen struct {
 	*rand.Rand
 	// Node is the node of every endpoint; "n0" or "n1" at random if empty.
 	Node string
+	// narrow limits packets to the addresses that names are learned to have.
+	narrow bool
 }
 
 // New returns a generator for a seed.
@@ -104,6 +106,9 @@ func (g *Gen) World() []model.Change {
 	for i := range g.IntN(3) {
 		put(g.slice(fmt.Sprintf("slice%d", i)))
 	}
+	for range g.IntN(12) {
+		put(g.learned())
+	}
 	for range g.IntN(3) {
 		put(g.tier())
 	}
@@ -125,7 +130,11 @@ func (g *Gen) World() []model.Change {
 // Mutation returns a random change of one object.
 func (g *Gen) Mutation() model.Change {
 	ns := pick(g, namespaces)
-	switch g.IntN(15) {
+	switch g.IntN(18) {
+	case 16, 17:
+		return model.Put(g.learned())
+	case 15:
+		return model.Delete(g.learned().Key())
 	case 14:
 		return model.Put(g.staged(fmt.Sprintf("pol%d", g.IntN(7))))
 	case 13:
@@ -269,6 +278,9 @@ func (g *Gen) networkSet(ns, name string) *model.NetworkSet {
 	}
 	for range g.IntN(4) {
 		n.Nets = append(n.Nets, g.net())
+	}
+	for range g.IntN(3) {
+		n.Domains = append(n.Domains, pick(g, domains))
 	}
 	return n
 }
@@ -489,6 +501,7 @@ func (g *Gen) service(rules []model.Rule, d verdict.Direction) []model.Rule {
 				p.Ports, p.NotPorts = numbers, not
 			}
 		}
+		g.allowDomains(&rules[i], d)
 	}
 	return rules
 }
@@ -514,6 +527,9 @@ func (g *Gen) Packet(d verdict.Direction, local netip.Addr) verdict.Packet {
 }
 
 func (g *Gen) address(family netip.Addr) netip.Addr {
+	if g.narrow {
+		return g.learnable(family)
+	}
 	if !family.Is4() {
 		return netip.MustParseAddr(fmt.Sprintf("fd00::%x:%x", g.IntN(2), g.IntN(128)))
 	}

@@ -74,7 +74,7 @@ func measure(only, out string) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var figures []figure
-	all := []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), validate(), preview()}
+	all := []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), learning(), validate(), preview()}
 	for _, b := range append(all, kernel(fullEffort)...) {
 		if !slices.ContainsFunc(b.names, pattern.MatchString) {
 			continue
