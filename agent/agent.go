@@ -37,6 +37,8 @@ type Options struct {
 	// Server is where the agent reports to what it enforces; the zero value is
 	// nowhere.
 	Server Server
+	// CutDenied ends open connections that a change denies, if the dataplane can.
+	CutDenied bool
 	// Log takes what the agent has to say.
 	Log *slog.Logger
 }
@@ -77,6 +79,9 @@ type agent struct {
 	guard    guard
 	needs    *needsWatch
 	unlogged unlogged
+	cutter   *cutter
+	// legTo asks the kernel by which interface an address is reached.
+	legTo    func(netip.Addr) (leg, bool)
 	reporter *reporter
 	metrics  *metrics
 	health   *health
@@ -123,6 +128,9 @@ func Run(ctx context.Context, o Options) error {
 	a.watchDrift(ctx)
 	a.waiting[kindNeeds] = true
 	go a.needs.run(ctx)
+	if a.cutter != nil {
+		go a.cutDenied(ctx, a.cutter)
+	}
 	watch := &hostWatch{events: make(chan hostEvent, 256), log: o.Log, buffer: receiveBuffer}
 	go watch.run(ctx)
 	updates := make(chan update, 1024)
@@ -165,6 +173,8 @@ func newAgent(o Options) *agent {
 		metrics:  newMetrics(),
 		health:   newHealth(),
 		needs:    newNeedsWatch(o),
+		cutter:   newCutter(o),
+		legTo:    legTo,
 	}
 	return a
 }
@@ -192,6 +202,8 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 			a.asking = append(a.asking, q)
 		case d := <-a.drifts:
 			a.drifted(d)
+		case q := <-a.cutter.questions():
+			a.answerCut(q)
 		case a.guard.needs = <-a.needs.found:
 			a.found(kindNeeds)
 			a.guardNode()
@@ -414,6 +426,7 @@ func (a *agent) apply(ctx context.Context) error {
 		return err
 	}
 	a.applied++
+	a.cutter.changed()
 	a.set = now
 	a.health.ready()
 	a.report(c, began)

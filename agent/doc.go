@@ -9,6 +9,7 @@
 //	agent.go      the loop between these and the dataplane
 //	needs.go      what the node itself cannot do without
 //	guard.go      warns of policy that would cut that
+//	cut.go        which open connections the tables deny
 //	watcher.go    what is wrong between objects, and between them and the node
 //	health.go     probes, and metrics.go what they count
 //	status.go     what is enforced, for those who ask on this node

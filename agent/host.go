@@ -73,6 +73,16 @@ func (h *host) interfaceOf(a netip.Addr) string {
 	return h.links[found.link].name
 }
 
+// has reports whether an address is the node's own.
+func (h *host) has(a netip.Addr) bool {
+	for _, list := range h.addrs {
+		if slices.Contains(list, a) {
+			return true
+		}
+	}
+	return a.IsLoopback()
+}
+
 // onBridge reports whether an interface is a bridge.
 func (h *host) onBridge(name string) bool {
 	for _, l := range h.links {

@@ -20,6 +20,7 @@ type metrics struct {
 	drift         prometheus.Counter
 	hostResyncs   prometheus.Counter
 	unlogged      prometheus.Counter
+	cut           prometheus.Counter
 	reports       *prometheus.CounterVec
 }
 
@@ -57,9 +58,10 @@ func newMetrics() *metrics {
 		drift:       counter("drift_total", "Times that the kernel's tables were found changed by someone else and put right."),
 		hostResyncs: counter("host_resyncs_total", "Times that reports of the kernel on interfaces and routes were lost, and all was read again."),
 		unlogged:    counter("log_suppressed_total", "Packets that Log rules did not log because of their limit."),
+		cut:         counter("connections_cut_total", "Open connections that were ended because policy denies them now."),
 		reports:     outcomes("reports_total", "Reports to the server of what this node enforces, by outcome."),
 	}
-	m.registry.MustRegister(m.applies, m.applyDuration, m.lastApply, m.endpoints, m.placed, m.unplaced, m.problems, m.drift, m.hostResyncs, m.unlogged,
+	m.registry.MustRegister(m.applies, m.applyDuration, m.lastApply, m.endpoints, m.placed, m.unplaced, m.problems, m.drift, m.hostResyncs, m.unlogged, m.cut,
 		m.reports, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

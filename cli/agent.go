@@ -29,7 +29,7 @@ func AgentCommand() *cobra.Command {
 			"When it ends, what it enforced stays; --remove takes it out.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			plane := nft.New(nft.Options{LogGroup: group})
+			plane := nft.New(nft.Options{LogGroup: group, CutDenied: o.CutDenied})
 			if remove {
 				return plane.Remove(cmd.Context())
 			}
@@ -71,6 +71,7 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.Server.TokenFile, "server-token", "", "file with the token to show it (default: the service account's)")
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
+	f.BoolVar(&o.CutDenied, "cut-denied", false, "after a change of policy, end the open connections that it denies (default: they go on)")
 	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")
 	cmd.MarkFlagsMutuallyExclusive("server", "server-configmap")

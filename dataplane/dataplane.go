@@ -104,6 +104,24 @@ type Watcher interface {
 	Watch(ctx context.Context, report func(Drift)) error
 }
 
+// Connection is one that the kernel keeps track of, as policy sees it.
+type Connection struct {
+	// First is its first packet, after translation of its destination.
+	First verdict.Packet
+	// Asked is the destination that its first packet had before translation.
+	Asked netip.AddrPort
+}
+
+// Cutter is a Dataplane that can end open connections, which Apply and Change
+// leave alone.
+type Cutter interface {
+	// Cut asks about all connections that are open once the last change holds for
+	// every packet, and ends those for which the answer is true, and no other. It
+	// returns how many it ended. It may be called while others change the
+	// dataplane.
+	Cut(ctx context.Context, which func([]Connection) []bool) (int, error)
+}
+
 // LogPrefix begins what Log rules write where the settings say nothing else.
 const LogPrefix = "tierwall"
 

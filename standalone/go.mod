@@ -20,6 +20,9 @@ require (
 	github.com/mdlayher/netlink v1.11.2 // indirect
 	github.com/mdlayher/socket v0.6.1 // indirect
 	github.com/oapi-codegen/runtime v1.8.0 // indirect
+	github.com/pkg/errors v0.9.1 // indirect
+	github.com/ti-mo/conntrack v0.5.1 // indirect
+	github.com/ti-mo/netfilter v0.5.2 // indirect
 	github.com/tidwall/btree v1.8.1 // indirect
 	sigs.k8s.io/network-policy-api v0.2.0 // indirect
 )

@@ -17,27 +17,26 @@ import (
 // are all that leads into one.
 func (b builder) baseChains() []chain {
 	at := func(s verdict.Stage, d verdict.Direction) rule { return to(jumpTo(b.at(post{s, d}))) }
-	forward := []rule{known(drop), to(jumpTo(b.of("from-pod"))), to(jumpTo(b.of("to-pod")))}
+	forward := append([]rule{known(drop)}, b.cutRules()...)
+	forward = append(forward, to(jumpTo(b.of("from-pod"))), to(jumpTo(b.of("to-pod"))))
 	if b.needs[post{verdict.Forward, verdict.Egress}] {
 		forward = append(forward, at(verdict.Forward, verdict.Egress))
 	}
 	if b.needs[post{verdict.Forward, verdict.Ingress}] {
 		forward = append(append(forward, b.skips(verdict.Ingress)...), at(verdict.Forward, verdict.Ingress))
 	}
-	input := []rule{
-		known(nil),
-		loopback(expr.MetaKeyIIF),
+	input := append([]rule{known(nil), loopback(expr.MetaKeyIIF)}, b.cutRules()...)
+	input = append(input, []rule{
 		{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))},
 		b.inPodNets(true, true),
 		b.inPodNets(false, true),
 		neighbours(hostNeighbours, accept),
-	}
-	output := []rule{
-		known(nil),
-		loopback(expr.MetaKeyOIF),
+	}...)
+	output := append([]rule{known(nil), loopback(expr.MetaKeyOIF)}, b.cutRules()...)
+	output = append(output, []rule{
 		{exprs: append(inSet(expr.MetaKeyOIFNAME, b.pods()), accept), comment: "the host reaches its own pods"},
 		neighbours(hostNeighbours, accept),
-	}
+	}...)
 	input = append(append(input, b.skips(verdict.Ingress)...), at(verdict.Normal, verdict.Ingress), forgetClass())
 	output = append(append(output, b.skips(verdict.Egress)...), at(verdict.Normal, verdict.Egress), forgetClass())
 	return append(append(b.earlyChains(), b.dnsChains()...),

@@ -203,6 +203,10 @@ func (t mapType) write(a *attrs, flags uint32, size int, comment string) {
 	if t.interval && len(t.key) > 1 {
 		flags |= flagSetConcat
 	}
+	if t.timeout > 0 {
+		flags |= unix.NFT_SET_TIMEOUT
+		a.bytes(unix.NFTA_SET_TIMEOUT, bigEndian64(t.timeout)...)
+	}
 	if t.isMap() {
 		flags |= unix.NFT_SET_MAP
 		magic := t.data.GetNFTMagic()

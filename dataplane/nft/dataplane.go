@@ -30,6 +30,8 @@ type Options struct {
 	// Warn hears of what the kernel cannot do although a program asks for it,
 	// where the rest is enforced all the same; nil if nobody needs to know.
 	Warn func(error)
+	// CutDenied prepares for Cut, at the cost of a look-up a new connection.
+	CutDenied bool
 }
 
 // Dataplane enforces programs by nftables. It is not safe for concurrent use.
@@ -57,6 +59,7 @@ var (
 	_ dataplane.Dataplane  = (*Dataplane)(nil)
 	_ dataplane.Watcher    = (*Dataplane)(nil)
 	_ dataplane.LogCounter = (*Dataplane)(nil)
+	_ dataplane.Cutter     = (*Dataplane)(nil)
 )
 
 // New returns a dataplane that has done nothing yet. What a former process
@@ -176,7 +179,7 @@ func (d *Dataplane) reload(ctx context.Context, s *socket, c dataplane.Change) e
 
 func (d *Dataplane) builder(epoch int) builder {
 	return builder{
-		names: names{epoch: epoch}, book: newRowBook(), queue: d.queue,
+		names: names{epoch: epoch}, book: newRowBook(), cuts: d.options.CutDenied, queue: d.queue,
 		logGroup: d.options.LogGroup, logRate: d.options.LogRate, logBurst: d.options.LogBurst,
 	}
 }

@@ -47,6 +47,7 @@ func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*
 	if err := enterEpoch(ctx, s, next, old); err != nil {
 		return nil, err
 	}
+	old.maps = slices.DeleteFunc(old.maps, next.isCutSet)
 	dropOthers(&drop, old, next.baseChains())
 	if !drop.empty() {
 		grace()
@@ -90,6 +91,10 @@ func enterEpoch(ctx context.Context, s *socket, next *state, old inventory) erro
 // names.
 func addAll(b *batch, s *state) {
 	t := s.tables
+	if s.cuts {
+		b.addMap(cutSets[0])
+		b.addMap(cutSets[1])
+	}
 	for _, v4 := range []bool{true, false} {
 		b.addMap(s.hostMap(v4))
 		b.addElements(s.hosts(v4), hostElements(t.Hosts, v4))

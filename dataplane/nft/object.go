@@ -49,6 +49,8 @@ type mapType struct {
 	key      []nftables.SetDatatype
 	data     nftables.SetDatatype
 	interval bool
+	// timeout is how long elements stay, in milliseconds; 0 is for ever.
+	timeout uint64
 }
 
 func (t mapType) isMap() bool { return t.data.Name != "" }

@@ -27,7 +27,9 @@ type builder struct {
 	// needs are the posts at which a host endpoint has policy.
 	needs needs
 	// queue is how the kernel hands packets over.
-	queue    queueing
+	queue queueing
+	// cuts says that connections may be cut.
+	cuts     bool
 	logGroup uint16
 	logRate  uint64
 	logBurst uint32
