@@ -17,7 +17,7 @@ type ClassID uint32
 const (
 	OtherIPv4 ClassID = 1
 	OtherIPv6 ClassID = 2
-	// FirstClass is the first id that a compiler may give. Ids from 1<<31 on
+	// FirstClass is the first id that a compiler may give. Ids from 1<<30 on
 	// are a dataplane's own, for the time of a change.
 	FirstClass ClassID = 16
 )

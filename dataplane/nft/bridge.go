@@ -10,7 +10,7 @@ import (
 )
 
 // firstBridge is the first class id that no compiler gives out.
-const firstBridge table.ClassID = 1 << 31
+const firstBridge table.ClassID = 1 << 30
 
 // bridge leads addresses from one class to another while endpoints change
 // their sets.

@@ -22,7 +22,7 @@ func (d *Dataplane) change(ctx context.Context, s *socket, ch dataplane.Change) 
 		return err
 	}
 	if c.bridge != nil {
-		d.bridges = (d.bridges + c.bridge.classes) % (1 << 30)
+		d.bridges = (d.bridges + c.bridge.classes) % (1 << 29)
 	}
 	var add, drop batch
 	c.add(&add)

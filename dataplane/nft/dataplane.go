@@ -27,6 +27,11 @@ type Options struct {
 	LogRate uint64
 	// LogBurst is how many it may send at once; 0 is 200.
 	LogBurst uint32
+	// FlowGroup is the NFLOG group that gets what is denied; 0 leaves neither
+	// records of denials nor labels at connections.
+	FlowGroup uint16
+	// FlowRate is how many denied packets a second are sent to it; 0 is 20,000.
+	FlowRate uint64
 	// Warn hears of what the kernel cannot do although a program asks for it,
 	// where the rest is enforced all the same; nil if nobody needs to know.
 	Warn func(error)
@@ -51,6 +56,8 @@ type Dataplane struct {
 	port atomic.Uint32
 	// queue is how the kernel hands packets over, once that was asked.
 	queue queueing
+	// tag is in the labels of connections; 0 before the first Apply.
+	tag atomic.Uint32
 	// drifted says that somebody else changed the table.
 	drifted atomic.Bool
 }
@@ -60,6 +67,7 @@ var (
 	_ dataplane.Watcher    = (*Dataplane)(nil)
 	_ dataplane.LogCounter = (*Dataplane)(nil)
 	_ dataplane.Cutter     = (*Dataplane)(nil)
+	_ dataplane.Recorder   = (*Dataplane)(nil)
 )
 
 // New returns a dataplane that has done nothing yet. What a former process
@@ -73,6 +81,9 @@ func New(options Options) *Dataplane {
 	}
 	if options.LogBurst == 0 {
 		options.LogBurst = 200
+	}
+	if options.FlowRate == 0 {
+		options.FlowRate = 20_000
 	}
 	d := &Dataplane{options: options}
 	d.changed = sync.NewCond(&d.later)
@@ -179,7 +190,7 @@ func (d *Dataplane) reload(ctx context.Context, s *socket, c dataplane.Change) e
 
 func (d *Dataplane) builder(epoch int) builder {
 	return builder{
-		names: names{epoch: epoch}, book: newRowBook(), cuts: d.options.CutDenied, queue: d.queue,
+		names: names{epoch: epoch}, book: newRowBook(), cuts: d.options.CutDenied, queue: d.queue, record: d.recording(epoch),
 		logGroup: d.options.LogGroup, logRate: d.options.LogRate, logBurst: d.options.LogBurst,
 	}
 }

@@ -38,6 +38,14 @@
 // go to their new classes by way of classes that the old sets and the new both
 // know (see bridge), and the flip takes three transactions instead of one.
 //
+// # Traces
+//
+// With Options.FlowGroup, the chain of a set notes itself and the peer's class in
+// the labels of the connection (dataplane.Label), and denials go by way of a chain
+// that sends the packet to the group, or counts it. What a set and a class mean
+// never changes, so that the two numbers say why a connection was allowed for as
+// long as it is open.
+//
 // # Others
 //
 // Watch listens to the kernel's reports of changes of tables. What bears another

@@ -40,6 +40,9 @@ func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*
 	}
 	var add, drop batch
 	add.addTable(tableComment)
+	if next.record.Group != 0 {
+		add.addCounter()
+	}
 	addAll(&add, next)
 	if err := s.commit(ctx, &add, cut); err != nil {
 		return nil, err

@@ -18,6 +18,20 @@ import (
 // logged listens to a log group of the router and returns a channel of the
 // prefixes of what it hears.
 func (l *lab) logged(group uint16) <-chan string {
+	const prefix = 10 // linux/netfilter/nfnetlink_log.h
+	out := make(chan string, 1000)
+	l.heard(group, func(d *netlink.AttributeDecoder) {
+		for d.Next() {
+			if d.Type() == prefix {
+				out <- d.String()
+			}
+		}
+	})
+	return out
+}
+
+// heard calls take with each message that a log group of the router gets.
+func (l *lab) heard(group uint16, take func(*netlink.AttributeDecoder)) {
 	l.t.Helper()
 	const ( // linux/netfilter/nfnetlink_log.h
 		subsystem = 4 << 8
@@ -25,7 +39,6 @@ func (l *lab) logged(group uint16) <-chan string {
 		cfgCmd    = 1
 		cfgBind   = 1
 		cfgQueue  = 5 // how many packets it gathers before it sends
-		prefix    = 10
 	)
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: int(l.router)})
 	l.must(err)
@@ -38,7 +51,6 @@ func (l *lab) logged(group uint16) <-chan string {
 		Data:   append([]byte{0, 0, byte(group >> 8), byte(group)}, a...),
 	})
 	l.must(err)
-	out := make(chan string, 1000)
 	go func() {
 		for {
 			messages, err := c.Receive()
@@ -46,16 +58,12 @@ func (l *lab) logged(group uint16) <-chan string {
 				return
 			}
 			for _, m := range messages {
-				d, err := netlink.NewAttributeDecoder(m.Data[4:])
-				for err == nil && d.Next() {
-					if d.Type() == prefix {
-						out <- d.String()
-					}
+				if d, err := netlink.NewAttributeDecoder(m.Data[4:]); err == nil {
+					take(d)
 				}
 			}
 		}
 	}()
-	return out
 }
 
 // TestLog: each Log rule that a packet met sends it to the log group, before

@@ -91,7 +91,7 @@ func (b builder) outcomeChains() []chain {
 			{exprs: []expr.Any{&expr.Reject{Type: rejectICMPX, Code: adminProhibited}}},
 		}})
 	}
-	return list
+	return append(list, b.deniedChains()...)
 }
 
 // labelled is the chain of an explicit Allow before translation.

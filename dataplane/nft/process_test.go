@@ -61,11 +61,17 @@ func compareListing(t *testing.T, l *lab, golden string) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("the listing changed (-want +got):\n%s", diff)
 	}
+	l.readable(got)
+}
+
+// readable tries whether nft reads a listing of its own.
+func (l *lab) readable(listing string) {
+	l.t.Helper()
 	l.in(l.router, func() {
 		c := exec.Command("nft", "-c", "-f", "-")
-		c.Stdin = strings.NewReader(got)
+		c.Stdin = strings.NewReader(listing)
 		if out, err := c.CombinedOutput(); err != nil {
-			t.Errorf("nft does not read its own listing: %v\n%s", err, out)
+			l.t.Errorf("nft does not read its own listing: %v\n%s", err, out)
 		}
 	})
 }

@@ -29,7 +29,9 @@ type builder struct {
 	// queue is how the kernel hands packets over.
 	queue queueing
 	// cuts says that connections may be cut.
-	cuts     bool
+	cuts bool
+	// record is how decisions leave traces.
+	record   recording
 	logGroup uint16
 	logRate  uint64
 	logBurst uint32
@@ -57,7 +59,9 @@ func (b builder) setChain(s *table.Set, rows map[table.RowID]*table.Row) chain {
 		c.rules = append(c.rules, dropInvalid())
 	}
 	c.rules = append(c.rules,
-		rule{exprs: []expr.Any{jumpTo(b.peerClass(s.Direction))}},
+		rule{exprs: []expr.Any{jumpTo(b.peerClass(s.Direction))}})
+	c.rules = append(c.rules, b.noted(s)...)
+	c.rules = append(c.rules,
 		rule{exprs: []expr.Any{meta(expr.MetaKeyPRIORITY), vmap(b.rows(s.ID))}})
 	v4, v6 := rows[s.Default[0]], rows[s.Default[1]]
 	if v4 != v6 {

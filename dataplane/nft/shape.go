@@ -141,7 +141,8 @@ func (b builder) plainShape(s shape) (*expr.Verdict, bool) {
 
 // plain returns an effect's verdict. Allow returns to the base chain, which
 // asks the other direction's policy or accepts. Before connection tracking and
-// translation nothing is answered: a denial is a drop.
+// translation nothing is answered: a denial is a drop. What records denials does
+// so on their way.
 func (b builder) plain(stage verdict.Stage, e effect) *expr.Verdict {
 	switch early := stage.FallsThrough(); {
 	case e.accepts:
@@ -150,7 +151,15 @@ func (b builder) plain(stage verdict.Stage, e effect) *expr.Verdict {
 		return goTo(b.of("go-on"))
 	case e.verdict == verdict.Allow:
 		return back
-	case b.settings.Reject && !early:
+	case b.record.Group != 0:
+		return goTo(b.denied(stage))
+	}
+	return b.denial(stage)
+}
+
+// denial is how a denial ends.
+func (b builder) denial(stage verdict.Stage) *expr.Verdict {
+	if b.settings.Reject && !stage.FallsThrough() {
 		return goTo(b.of("refuse"))
 	}
 	return drop

@@ -19,7 +19,7 @@ const module = "github.com/tierwall/tierwall"
 // the folder of the other.
 var order = [][]string{
 	{"api/v3", "selector", "verdict", "domain", "internal/spelling", "report"},
-	{"api/crds", "deploy", "flow"},
+	{"api/crds", "deploy", "flow", "conntrack"},
 	{"model"},
 	{"model/modeltest"},
 	{"translate"},
