@@ -29,7 +29,7 @@ func AgentCommand() *cobra.Command {
 			"When it ends, what it enforced stays; --remove takes it out.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			plane := nft.New(nft.Options{LogGroup: group, CutDenied: o.CutDenied})
+			plane := nft.New(nft.Options{LogGroup: group, Own: true, CutDenied: o.CutDenied, Warn: func(err error) { o.Log.Warn(err.Error()) }})
 			if remove {
 				return plane.Remove(cmd.Context())
 			}

@@ -145,6 +145,10 @@ type Drift struct {
 // change the kernel's tables.
 var ErrNotPermitted = errors.New("not permitted to change the kernel's tables")
 
+// ErrOwned is returned (wrapped) when the tables are another process's, which
+// alone may change them as long as it runs.
+var ErrOwned = errors.New("the kernel's tables belong to another process")
+
 // ErrNotSupported is returned (wrapped) when the kernel lacks what the
 // dataplane needs; the message names it.
 var ErrNotSupported = errors.New("not supported by this kernel")

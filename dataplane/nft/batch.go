@@ -65,9 +65,12 @@ func (b *batch) glue(fill func()) {
 	}
 }
 
-func (b *batch) addTable(comment string) {
+// addTable adds the table if it is not there.
+func (b *batch) addTable(comment string, flags uint32) {
 	b.add(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, false, "add table "+tableName, func(a *attrs) {
-		a.number(unix.NFTA_TABLE_FLAGS, 0)
+		if flags != 0 { // none leaves a table that is there as it is
+			a.number(unix.NFTA_TABLE_FLAGS, flags)
+		}
 		a.bytes(tableUserdata, remark(nil, udataComment, comment)...)
 	})
 }

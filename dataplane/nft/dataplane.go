@@ -35,6 +35,9 @@ type Options struct {
 	// Warn hears of what the kernel cannot do although a program asks for it,
 	// where the rest is enforced all the same; nil if nobody needs to know.
 	Warn func(error)
+	// Own makes the table the dataplane's own as long as it lives: others cannot
+	// change it, where the kernel can prevent that.
+	Own bool
 	// CutDenied prepares for Cut, at the cost of a look-up a new connection.
 	CutDenied bool
 }
@@ -52,6 +55,9 @@ type Dataplane struct {
 	// socket is the one that changes the table, nil if there is none yet. Its
 	// port tells our changes from those of others.
 	socket *socket
+	// flags are those of the table; unowned says that the kernel would not give it.
+	flags   uint32
+	unowned bool
 	// port is its netlink port, 0 for none.
 	port atomic.Uint32
 	// queue is how the kernel hands packets over, once that was asked.
@@ -207,7 +213,11 @@ func (d *Dataplane) Remove(ctx context.Context) error {
 	}
 	var b batch
 	b.deleteTable()
-	if err := s.commit(ctx, &b, uncut); err != nil && !errors.Is(err, unix.ENOENT) {
+	err = s.commit(ctx, &b, uncut)
+	if errors.Is(err, unix.EPERM) {
+		err = s.owned(err)
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return explain(err)
 	}
 	return nil
@@ -233,6 +243,8 @@ func explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, dataplane.ErrOwned):
+		return err
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w: run as root, or with CAP_NET_ADMIN in the network namespace (%w)", dataplane.ErrNotPermitted, err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):

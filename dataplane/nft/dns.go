@@ -185,12 +185,15 @@ func (d *Dataplane) findQueue(ctx context.Context, s *socket, settings *dataplan
 	if settings == nil || settings.DNS == nil || d.queue != unknownQueue {
 		return nil
 	}
+	if err := d.claim(ctx, s); err != nil {
+		return err
+	}
 	var refused error
 	for _, way := range []queueing{nativeQueue, xtablesQueue} {
 		var b batch
 		probe := builder{queue: way, settings: dataplane.Settings{DNS: &dataplane.DNS{}}}
 		b.glue(func() {
-			b.addTable(tableComment)
+			b.addTable(tableComment, d.flags)
 			b.addChain(chain{name: "probe", rules: []rule{{exprs: []expr.Any{probe.hold()}}}})
 			b.flush("probe")
 			b.deleteChain("probe")

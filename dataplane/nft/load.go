@@ -30,6 +30,9 @@ func (i inventory) epoch() int {
 // load builds the whole of a program in a new epoch, leads the base chains
 // there, and deletes the rest of the table. After an error it returns no state.
 func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*state, error) {
+	if err := d.claim(ctx, s); err != nil {
+		return nil, err
+	}
 	old, err := s.list()
 	if err != nil {
 		return nil, err
@@ -39,7 +42,7 @@ func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*
 		return nil, err
 	}
 	var add, drop batch
-	add.addTable(tableComment)
+	add.addTable(tableComment, d.flags)
 	if next.record.Group != 0 {
 		add.addCounter()
 	}
