@@ -2,12 +2,14 @@ package model
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -54,12 +56,15 @@ type place struct {
 	host  bool      // the node itself
 	hep   *Endpoint // the host endpoint that the reference names, if it does
 	addrs []netip.Addr
+	named bool // a domain name: who has the address that is taken is to be found
 }
 
 // Connect finds who polices a connection between two references of
-// commands.md: NAMESPACE/POD, hep:NAME, node:NAME, or an address. IPv4 is
-// taken if both ends have it. An error says which reference names nothing, or
-// that the ends have no address family in common.
+// commands.md: NAMESPACE/POD, hep:NAME, node:NAME, an address, or a domain name,
+// which stands for the first address that it was learned to have (domain:NAME
+// where a name could be taken for something else). IPv4 is taken if both ends
+// have it. An error says which reference names nothing, or that the ends have no
+// address family in common; it is ErrNotLearned for a name without an address.
 func (s *State) Connect(from, to string) (Connection, error) {
 	src, err := s.place(from)
 	if err != nil {
@@ -73,6 +78,7 @@ func (s *State) Connect(from, to string) (Connection, error) {
 	if c.Egress.Addr, c.Ingress.Addr, err = commonFamily(src, dst, from, to); err != nil {
 		return Connection{}, err
 	}
+	src, dst = s.whose(src, c.Egress.Addr), s.whose(dst, c.Ingress.Addr)
 	s.ends(&c, src, dst)
 	s.checkpoints(&c, src, dst)
 	return c, nil
@@ -104,6 +110,16 @@ func (s *State) ends(c *Connection, src, dst place) {
 			c.Ingress.Fixed.Verdict = verdict.Deny
 		}
 	}
+}
+
+// whose finds who has the address that a domain name stands for.
+func (s *State) whose(p place, a netip.Addr) place {
+	if !p.named {
+		return p
+	}
+	found := s.placeOf(a)
+	found.addrs = p.addrs
+	return found
 }
 
 func commonFamily(src, dst place, from, to string) (a, b netip.Addr, err error) {
@@ -151,10 +167,31 @@ func (s *State) place(ref string) (place, error) {
 	return s.podPlace(ref)
 }
 
+// ErrNotLearned is the error of a domain name of which no address is known.
+var ErrNotLearned = errors.New("no address of the domain name is known")
+
+// DomainRef returns the domain name that a reference is, and whether it is one:
+// domain:NAME, or a name with a dot in it that is nothing else.
+func DomainRef(ref string) (domain.Name, bool) {
+	text, marked := strings.CutPrefix(ref, "domain:")
+	if _, err := netip.ParseAddr(text); err == nil && !marked || !marked && !strings.ContainsRune(text, '.') {
+		return "", false
+	}
+	n, err := domain.ParseName(text)
+	return n, err == nil
+}
+
 func (s *State) podPlace(ref string) (place, error) {
+	if n, ok := DomainRef(ref); ok {
+		l := s.Learned[n]
+		if l == nil {
+			return place{}, fmt.Errorf("%w: %s", ErrNotLearned, n)
+		}
+		return place{addrs: l.Addrs, named: true}, nil
+	}
 	ns, name, ok := strings.Cut(ref, "/")
 	if !ok || strings.Contains(name, "/") {
-		return place{}, fmt.Errorf("%q is not a reference: write NAMESPACE/POD, hep:NAME, node:NAME or an address", ref)
+		return place{}, fmt.Errorf("%q is not a reference: write NAMESPACE/POD, hep:NAME, node:NAME, an address or a domain name", ref)
 	}
 	e := s.Endpoints[verdict.EndpointID{Kind: verdict.Pod, Namespace: ns, Name: name}]
 	if e == nil {

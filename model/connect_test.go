@@ -45,6 +45,10 @@ func lan() *model.State {
 		hostAt("h2", "n2", "*", ""),
 		hostAt("nowhere", "n9", "eth0", ""),
 		hostAt("stray", "", "eth0", "10.9.0.9"),
+		&model.Learned{Name: "www.example.com", Addrs: addrs("203.0.113.1 203.0.113.2 2001:db8::1")},
+		&model.Learned{Name: "inside.example", Addrs: addrs("10.0.1.1")},
+		&model.Learned{Name: "host.example", Addrs: addrs("10.9.0.2")},
+		&model.Learned{Name: "short", Addrs: addrs("203.0.113.3")},
 	} {
 		s.Apply(model.Put(o))
 	}
@@ -75,6 +79,12 @@ func TestConnect(t *testing.T) {
 		{"the outside to the outside", "8.8.8.8", "9.9.9.9", "8.8.8.8" + outside, "9.9.9.9" + outside},
 		{"an address that is a pod's", "10.0.0.2", "10.0.1.1", "10.0.0.2 blue/b", "10.0.1.1 red/c"},
 		{"an IPv4 address written as IPv6", "::ffff:10.0.0.2", "blue/a", "10.0.0.2 blue/b", "10.0.0.1 blue/a"},
+		{"a domain name is the first of its addresses", "blue/a", "WWW.example.com.", "10.0.0.1 blue/a", "203.0.113.1" + outside},
+		{"of the family that fits", "red/six", "www.example.com", "fd00::6 red/six", "2001:db8::1" + outside},
+		{"one without a dot", "blue/a", "domain:short", "10.0.0.1 blue/a", "203.0.113.3" + outside},
+		{"a name of a pod's address", "blue/a", "inside.example", "10.0.0.1 blue/a", "10.0.1.1 red/c"},
+		{"a name of the sender's own address", "red/c", "domain:inside.example", "10.0.1.1" + outside, "10.0.1.1" + outside},
+		{"a name of a host's address", "blue/a", "host.example", "10.0.0.1 blue/a", "10.9.0.2 hep:h2"},
 		{"a host to its own pod is always allowed", "node:n1", "blue/a", "10.9.0.1" + host, "10.0.0.1" + host},
 		{"by its address too", "10.9.0.1", "blue/a", "10.9.0.1" + host, "10.0.0.1" + host},
 		{"by its host endpoint too", "hep:h1", "blue/a", "10.9.0.1" + host, "10.0.0.1" + host},

@@ -136,8 +136,17 @@ func load(d *manifest.Document) (*Test, []model.Problem, error) {
 	for i := range spec.Spec.Selects {
 		t.Selects = append(t.Selects, r.selects(&spec.Spec.Selects[i], fmt.Sprintf("spec.selects[%d]", i)))
 	}
-	err := t.world(d, spec.Spec.Resources)
-	return t, r.problems, err
+	var learned []*model.Learned
+	for i := range spec.Spec.Learned {
+		learned = append(learned, r.learned(&spec.Spec.Learned[i], fmt.Sprintf("spec.learned[%d]", i)))
+	}
+	if err := t.world(d, spec.Spec.Resources); err != nil {
+		return t, r.problems, err
+	}
+	for _, l := range learned {
+		t.State.Apply(model.Put(l))
+	}
+	return t, r.problems, nil
 }
 
 // world reads the objects of the test.

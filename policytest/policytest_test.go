@@ -112,6 +112,7 @@ func TestChecks(t *testing.T) {
 		{"from: blue/x, to: blue/b, expect: deny", []string{`no pod is called "blue/x" (pods that are finished, that have no address or that share their node's network are not endpoints)`}},
 		{"from: \"hep:x\", to: blue/b, expect: deny", []string{`no host endpoint is called "x"`}},
 		{"from: 192.0.2.1, to: 192.0.2.2, expect: allow", []string{"neither 192.0.2.1 nor 192.0.2.2 is policed, so nothing is checked"}},
+		{"from: blue/a, to: www.example.com, expect: deny", []string{"no address of the domain name is known: www.example.com"}},
 		{"from: 192.0.2.1, to: \"hep:h\", expect: deny, reason: host default", nil},
 		{"from: 192.0.2.1, to: blue/a, port: icmp/8, expect: allow, reason: not an endpoint", nil},
 	}
@@ -125,7 +126,7 @@ func TestChecks(t *testing.T) {
 }
 
 func TestSelects(t *testing.T) {
-	const none = ": write NAMESPACE/POD, hep:NAME, networkset:NAMESPACE/NAME, globalnetworkset:NAME or anything"
+	const none = ": write NAMESPACE/POD, hep:NAME, networkset:NAMESPACE/NAME, globalnetworkset:NAME, domain:DOMAIN or anything"
 	tests := []struct {
 		entry string
 		want  []string
@@ -174,6 +175,9 @@ func TestUnreadable(t *testing.T) {
 		{"  selects:\n  - {policy: NetworkPolicy/blue/in, peers: []}\n", "value-invalid", "spec.selects[0].rule"},
 		{"  selects:\n  - {policy: NetworkPolicy/blue/in, rule: ingress/x, peers: []}\n", "value-invalid", "spec.selects[0].rule"},
 		{"  selects:\n  - {policy: NetworkPolicy/blue/in, rule: ingress/0, endpoints: []}\n", "value-invalid", "spec.selects[0]"},
+		{"  learned:\n  - {name: '*.example.com', addresses: [192.0.2.1]}\n", "value-invalid", "spec.learned[0].name"},
+		{"  learned:\n  - {name: www.example.com}\n", "field-missing", "spec.learned[0].addresses"},
+		{"  learned:\n  - {name: www.example.com, addresses: [192.0.2.0/24]}\n", "value-invalid", "spec.learned[0].addresses[0]"},
 		{"  selects:\n  - {policy: in, endpoints: []}\n", "value-invalid", "spec.selects[0].policy"},
 	}
 	for _, test := range tests {

@@ -2,10 +2,13 @@ package policytest
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tierwall/tierwall/analysis"
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/internal/spelling"
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/model"
@@ -39,7 +42,7 @@ func (r *reader) check(spec *CheckSpec, path string) Check {
 	c.Line, _ = r.doc.Position(path)
 	for _, end := range []struct{ field, value string }{{"from", spec.From}, {"to", spec.To}} {
 		if end.value == "" {
-			r.add("field-missing", path+"."+end.field, end.field+" is missing", "write NAMESPACE/POD, hep:NAME, node:NAME or an address")
+			r.add("field-missing", path+"."+end.field, end.field+" is missing", "write NAMESPACE/POD, hep:NAME, node:NAME, an address or a domain name")
 		}
 	}
 	var err error
@@ -83,6 +86,30 @@ func (r *reader) check(spec *CheckSpec, path string) Check {
 		r.word(path+".reason", spec.Reason, reasons...)
 	}
 	return c
+}
+
+// learned reads what is known of a name. A name that is there twice counts once,
+// as it is written last.
+func (r *reader) learned(spec *LearnedSpec, path string) *model.Learned {
+	l := &model.Learned{}
+	var err error
+	if l.Name, err = domain.ParseName(spec.Name); err != nil {
+		r.add("value-invalid", path+".name", fmt.Sprintf("%q is not a domain name: %v", spec.Name, err), "write a name such as www.example.com, without a wildcard")
+	}
+	if len(spec.Addresses) == 0 {
+		r.add("field-missing", path+".addresses", "the name has no address", "write one or more; leave the entry out for a name that nobody has looked up")
+	}
+	for i, text := range spec.Addresses {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			r.add("value-invalid", fmt.Sprintf("%s.addresses[%d]", path, i), fmt.Sprintf("%q is not an address", text), "write a single IPv4 or IPv6 address")
+			continue
+		}
+		l.Addrs = append(l.Addrs, a.Unmap().WithZone(""))
+	}
+	slices.SortFunc(l.Addrs, netip.Addr.Compare)
+	l.Addrs = slices.Compact(l.Addrs)
+	return l
 }
 
 func (r *reader) policy(path, text string) {

@@ -13,6 +13,9 @@ import (
 // Anything is the word for a peer that is not restricted.
 const Anything = "anything"
 
+// domainPrefix is what stands before the domains that a rule names.
+const domainPrefix = "domain:"
+
 func (s *Select) run(state *model.State) Outcome {
 	out := Outcome{Title: s.Title(), Line: s.Line}
 	policy := state.Policies[s.Policy]
@@ -51,7 +54,7 @@ func compare(state *model.State, want, got []string) []string {
 	for _, name := range want {
 		switch {
 		case !slices.Contains(got, name) && !exists(state, name):
-			why = append(why, fmt.Sprintf("there is no %s: write NAMESPACE/POD, hep:NAME, networkset:NAMESPACE/NAME, globalnetworkset:NAME or %s", name, Anything))
+			why = append(why, fmt.Sprintf("there is no %s: write NAMESPACE/POD, hep:NAME, networkset:NAMESPACE/NAME, globalnetworkset:NAME, domain:DOMAIN or %s", name, Anything))
 		case !slices.Contains(got, name):
 			missing = append(missing, name)
 		}
@@ -71,7 +74,7 @@ func compare(state *model.State, want, got []string) []string {
 }
 
 func exists(state *model.State, name string) bool {
-	if name == Anything {
+	if name == Anything || strings.HasPrefix(name, domainPrefix) {
 		return true
 	}
 	for _, e := range state.Endpoints {
@@ -124,6 +127,12 @@ func peers(state *model.State, d verdict.Direction, rules []model.Rule) []string
 		p := &rules[i].Source
 		if d == verdict.Egress {
 			p = &rules[i].Destination
+		}
+		for _, d := range p.Domains {
+			names = append(names, domainPrefix+d.String())
+		}
+		if len(p.Domains) > 0 {
+			continue
 		}
 		if len(p.Nets) == 0 && len(p.NotNets) == 0 && p.Selector == nil && p.NotSelector == nil {
 			return []string{Anything}

@@ -21,10 +21,19 @@ type Spec struct {
 	// its place. Only that they are there is read from this field: they are
 	// decoded as documents of their own.
 	Objects []any `json:"objects"`
+	// Learned are the addresses that domain names are taken to have been learned
+	// to have. In Checks a name may stand for the first of them.
+	Learned []LearnedSpec `json:"learned"`
 	// Checks are connections and what becomes of them.
 	Checks []CheckSpec `json:"checks"`
 	// Selects say what policies apply to, and what peers of rules match.
 	Selects []SelectSpec `json:"selects"`
+}
+
+// LearnedSpec is a domain name with the addresses that it has.
+type LearnedSpec struct {
+	Name      string   `json:"name"`
+	Addresses []string `json:"addresses"`
 }
 
 // CheckSpec is one connection and what is expected of it. Direction, Stage, Tier,

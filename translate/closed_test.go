@@ -31,6 +31,7 @@ func TestFailClosed(t *testing.T) {
 		"{action: Allow, source: {services: {namespace: blue}}}",
 		"{action: Allow, icmp: {type: 8}}",
 		"{action: Allow, destination: {domains: [example.com]}}",
+		"{action: Allow, source: {domains: [example.com]}}",
 		"{action: Deny, source: {nets: [web]}}",
 	} {
 		spec := "{selector: app == 'fe', ingress: [{action: Allow}, " + bad + "], egress: [{action: Allow}]}"

@@ -6,6 +6,7 @@ import (
 
 	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/verdict"
@@ -42,7 +43,7 @@ func clusterNetworkPolicy(p *policyv1alpha2.ClusterNetworkPolicy, r *reporter) m
 	}
 	for i := range p.Spec.Egress {
 		in := &p.Spec.Egress[i]
-		c := &clusterRule{ruleReader: ruleReader{reporter: r, path: fmt.Sprintf("spec.egress[%d]", i), scope: scope{egress: true}}, field: "to"}
+		c := &clusterRule{ruleReader: ruleReader{reporter: r, path: fmt.Sprintf("spec.egress[%d]", i), scope: scope{egress: true}}, field: "to", accepts: in.Action == policyv1alpha2.ClusterNetworkPolicyRuleActionAccept}
 		for j := range in.To {
 			c.peer(&in.To[j], fmt.Sprintf(".to[%d]", j))
 		}
@@ -101,7 +102,9 @@ func namespacedPods(p *policyv1alpha2.NamespacedPod, path string, r *reporter) (
 type clusterRule struct {
 	ruleReader
 	field string // from or to
-	peers []model.Peer
+	// accepts says that the rule's action is Accept.
+	accepts bool
+	peers   []model.Peer
 }
 
 func (c *clusterRule) peer(in *policyv1alpha2.ClusterNetworkPolicyEgressPeer, path string) {
@@ -119,12 +122,10 @@ func (c *clusterRule) peer(in *policyv1alpha2.ClusterNetworkPolicyEgressPeer, pa
 	case len(in.Networks) > 0:
 		out.Nets, ok = c.networks(in.Networks, path+".networks"), true
 	case len(in.DomainNames) > 0:
-		c.fail(problemf("not-supported", path+".domainNames", "domain names are not supported by this version").
-			hint("%s", onceUnread))
-		return
+		out.Domains, ok = c.domainNames(in.DomainNames, path+".domainNames"), true
 	default:
 		c.fail(problemf("cnp-peer", path, "the peer says nothing that is known here").
-			hint("write namespaces, pods, nodes or networks; %s", onceUnread))
+			hint("write namespaces, pods, nodes, networks or domainNames; %s", onceUnread))
 		return
 	}
 	c.unreadable = c.unreadable || !ok
@@ -144,6 +145,21 @@ func (c *clusterRule) networks(in []policyv1alpha2.CIDR, path string) []netip.Pr
 			continue
 		}
 		out = append(out, p.Masked())
+	}
+	return out
+}
+
+func (c *clusterRule) domainNames(in []policyv1alpha2.DomainName, path string) (out []domain.Pattern) {
+	for i, text := range in {
+		p, wrong := parseDomain(string(text), fmt.Sprintf("%s[%d]", path, i))
+		if wrong != nil {
+			c.fail(wrong.hint("%s; %s", wrong.Hint, onceUnread))
+			continue
+		}
+		out = append(out, p)
+	}
+	if !c.accepts {
+		c.fail(problemf("domain-misplaced", path, "domainNames can only be used in a rule that accepts").hint("%s", onceUnread))
 	}
 	return out
 }

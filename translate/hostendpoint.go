@@ -56,6 +56,6 @@ func hostEndpoint(h *v3.HostEndpoint, r *reporter) model.Object {
 func profile(p *v3.Profile, r *reporter) model.Object {
 	out := &model.Profile{Name: p.Name, Labels: p.Spec.LabelsToApply}
 	out.Rules[verdict.Ingress], out.Invalid[verdict.Ingress] = rules(p.Spec.Ingress, "spec.ingress", scope{}, r)
-	out.Rules[verdict.Egress], out.Invalid[verdict.Egress] = rules(p.Spec.Egress, "spec.egress", scope{}, r)
+	out.Rules[verdict.Egress], out.Invalid[verdict.Egress] = rules(p.Spec.Egress, "spec.egress", scope{egress: true}, r)
 	return out
 }

@@ -34,11 +34,15 @@ func networkSet(m metav1.ObjectMeta, spec v3.NetworkSetSpec, r *reporter) model.
 	}
 	if len(spec.Nets) == 0 && len(spec.AllowedEgressDomains) == 0 {
 		r.add(problemf("set-empty", "spec.nets", "the set holds nothing").
-			hint("add nets; until then no rule matches because of this set").warning())
+			hint("add nets or allowedEgressDomains; until then no rule matches because of this set").warning())
 	}
-	for i := range spec.AllowedEgressDomains {
-		r.add(problemf("not-supported", fmt.Sprintf("spec.allowedEgressDomains[%d]", i), "domains are not enforced by this version").
-			hint("nothing is allowed because of the domain; the set's nets hold"))
+	for i, text := range spec.AllowedEgressDomains {
+		p, wrong := parseDomain(text, fmt.Sprintf("spec.allowedEgressDomains[%d]", i))
+		if wrong != nil {
+			r.add(*wrong)
+			continue
+		}
+		n.Domains = append(n.Domains, p)
 	}
 	return n
 }

@@ -36,7 +36,10 @@ func ingress(rule string) string { return gnp("{ingress: [" + rule + "]}") }
 const (
 	onceUnread = "until then a rule that denies or passes denies everything at its place, and one that accepts is left out"
 
-	denies   = "until then the policy denies everything in this direction; remove the field to go without"
+	onlyThere = "domains can only be used in the destination of an egress Allow rule"
+	aDomain   = "write a name such as www.example.com, or one with a wildcard for whole labels that is not the last, such as *.example.com"
+	notWith   = "domains cannot be combined with nets, selectors, serviceAccounts or services"
+
 	misplace = "move it to the namespaceSelector of a rule's source or destination"
 	ports    = "rules with numeric port or port range must set protocol to TCP or UDP or SCTP"
 	noPorts  = "rules that specify ports must set protocol to TCP or UDP or SCTP"
@@ -57,10 +60,11 @@ func problemRows() []problemRow {
 		{"a CNP for nothing", manifest("cnp", "", "p", "{tier: Admin, priority: 1, subject: {}}"), "cnp-subject", "spec.subject", "exactly one of namespaces and pods says what a policy applies to", "write one of them; until then the policy applies to nothing", nowhere},
 		{"a CNP for two things", manifest("cnp", "", "p", "{tier: Admin, priority: 1, subject: {namespaces: {}, pods: {namespaceSelector: {}, podSelector: {}}}}"), "cnp-subject", "spec.subject", "exactly one of namespaces and pods says what a policy applies to", "write one of them; until then the policy applies to nothing", nowhere},
 		{"a CNP without peers", cnp("ingress: [{action: Accept, from: []}]"), "cnp-peer", in + ".from", "a rule needs at least one peer", onceUnread, kept},
-		{"a CNP with an empty peer", cnp("ingress: [{action: Accept, from: [{}]}]"), "cnp-peer", in + ".from[0]", "the peer says nothing that is known here", "write namespaces, pods, nodes or networks; " + onceUnread, kept},
+		{"a CNP with an empty peer", cnp("ingress: [{action: Accept, from: [{}]}]"), "cnp-peer", in + ".from[0]", "the peer says nothing that is known here", "write namespaces, pods, nodes, networks or domainNames; " + onceUnread, kept},
 		{"a CNP without protocols", cnp("ingress: [{action: Accept, from: [{namespaces: {}}], protocols: []}]"), "cnp-protocol", in + ".protocols", "a list of protocols needs at least one", "leave the field out to match all; " + onceUnread, kept},
 		{"a CNP with an empty protocol", cnp("ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{}]}]"), "cnp-protocol", in + ".protocols[0]", "the protocol is none that is known here", "write tcp, udp, sctp or destinationNamedPort; " + onceUnread, kept},
-		{"a CNP with domains", cnp("egress: [{action: Accept, to: [{domainNames: [example.com]}]}]"), "not-supported", "spec.egress[0].to[0].domainNames", "domain names are not supported by this version", onceUnread, kept},
+		{"a CNP that denies domains", cnp("egress: [{action: Deny, to: [{domainNames: [example.com]}]}]"), "domain-misplaced", "spec.egress[0].to[0].domainNames", "domainNames can only be used in a rule that accepts", onceUnread, kept},
+		{"a CNP's domain", cnp("egress: [{action: Accept, to: [{domainNames: [exa*mple.com]}]}]"), "domain-syntax", "spec.egress[0].to[0].domainNames[0]", `"exa*mple.com" is not a domain: a wildcard stands for whole labels: write it between dots`, aDomain + "; " + onceUnread, kept},
 		{"a CNP with a bad network", cnp("egress: [{action: Accept, to: [{networks: [nonsense]}]}]"), "net-syntax", "spec.egress[0].to[0].networks[0]", `invalid CIDR: "nonsense"`, cidr + "; " + onceUnread, kept},
 		{"a CNP with a bad port", cnp("ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {range: {start: 9, end: 8}}}}]}]"), "port-invalid", in + ".protocols[0].tcp.destinationPort", "ports 9 to 8 are not a range of 1 to 65535", onceUnread, kept},
 		{"a CNP with another action", cnp("ingress: [{action: Allow, from: [{namespaces: {}}]}]"), "action-invalid", in + ".action", `"Allow" is not an action of a ClusterNetworkPolicy`, "write Accept, Deny or Pass; until then the rule denies everything at its place", kept},
@@ -114,7 +118,8 @@ func problemRows() []problemRow {
 		{"a Kubernetes endPort alone", knp("{podSelector: {}, ingress: [{ports: [{endPort: 90}]}]}"), "port-invalid", in + ".ports[0].endPort", "endPort 90 has no port to begin at", "the rule is not used until it is mended", kept},
 		{"a Kubernetes protocol", knp("{podSelector: {}, ingress: [{ports: [{protocol: ICMP}]}]}"), "protocol-invalid", in + ".ports[0].protocol", `"ICMP" is not a protocol`, "write TCP, UDP or SCTP; the rule is not used until it is mended", kept},
 		{"a set's net", manifest("NetworkSet", "blue", "s", "{nets: [10.0.0.0/8, web]}"), "net-syntax", "spec.nets[1]", `"web" is neither a CIDR nor an address`, "write for instance 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32", kept},
-		{"a set's domain", manifest("GlobalNetworkSet", "", "s", "{allowedEgressDomains: ['*.example.com']}"), "not-supported", "spec.allowedEgressDomains[0]", "domains are not enforced by this version", "nothing is allowed because of the domain; the set's nets hold", kept},
+		{"a set's domain", manifest("GlobalNetworkSet", "", "s", "{allowedEgressDomains: ['*.example.com', '*.*.com']}"), "domain-syntax", "spec.allowedEgressDomains[1]", `"*.*.com" is not a domain: a domain has at most one wildcard`, aDomain, kept},
+		{"a set's address among its domains", manifest("GlobalNetworkSet", "", "s", "{allowedEgressDomains: [192.0.2.1]}"), "domain-syntax", "spec.allowedEgressDomains[0]", `"192.0.2.1" is an address, not a domain`, "write it in nets", kept},
 		{"a set's reserved label", "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: s, namespace: blue, labels: {projectcalico.org/namespace: red}}\nspec: {nets: [192.0.2.7]}", "label-reserved", "metadata.labels", "projectcalico.org/namespace is not a valid label name", "remove the label; the namespace is the object's own", kept},
 		{"a host endpoint without a node", manifest("HostEndpoint", "", "h", "{interfaceName: eth0}"), "host-endpoint-node", "spec.node", "node must be specified", "name the node that the interface is on", kept},
 		{"a host endpoint that is nowhere", manifest("HostEndpoint", "", "h", "{node: n1}"), "host-endpoint-interface", "spec", "at least one of interfaceName or expectedIPs must be specified", `write interfaceName: "*" for all interfaces of the node`, kept},
@@ -141,7 +146,16 @@ func problemRows() []problemRow {
 		{"services and accounts", ingress("{action: Allow, source: {services: {name: s, namespace: blue}, serviceAccounts: {names: [a]}}}"), "service-combined", in + ".source.services", "cannot specify ServiceAccounts and Services on the same rule", "write two rules", denied},
 		{"services and a namespace selector", ingress("{action: Allow, source: {services: {name: s, namespace: blue}, namespaceSelector: all()}}"), "service-combined", in + ".source.services", "cannot specify NamespaceSelector and Services on the same rule", "write two rules", denied},
 		{"services and ports", gnp("{egress: [{action: Allow, protocol: TCP, destination: {services: {name: s, namespace: blue}, ports: [80]}}]}"), "service-combined", "spec.egress[0].destination.services", "ports and notPorts cannot be specified with services", "the ports are those of the service; remove them", denied},
-		{"domains", gnp("{egress: [{action: Allow, destination: {domains: [example.com]}}]}"), "not-supported", "spec.egress[0].destination.domains", "domains are not supported by this version", denies, denied},
+		{"domains that are denied", gnp("{egress: [{action: Deny, destination: {domains: [example.com]}}]}"), "domain-misplaced", "spec.egress[0].destination.domains", onlyThere, "allow the domains that are wanted, and deny the rest: an address may have names that nobody has asked for", denied},
+		{"domains that are passed", gnp("{egress: [{action: Pass, destination: {domains: [example.com]}}]}"), "domain-misplaced", "spec.egress[0].destination.domains", onlyThere, "allow the domains that are wanted, and deny the rest: an address may have names that nobody has asked for", denied},
+		{"domains as source", gnp("{egress: [{action: Allow, source: {domains: [example.com]}}]}"), "domain-misplaced", "spec.egress[0].source.domains", onlyThere, "write nets, or a selector of network sets with nets", denied},
+		{"domains as source, ingress", ingress("{action: Allow, source: {domains: [example.com]}}"), "domain-misplaced", in + ".source.domains", onlyThere, "write nets, or a selector of network sets with nets", denied},
+		{"domains of ingress", ingress("{action: Allow, destination: {domains: [example.com]}}"), "domain-misplaced", in + ".destination.domains", onlyThere, "the destination of an ingress rule is the endpoint itself; remove the field", denied},
+		{"domains and nets", gnp("{egress: [{action: Allow, destination: {domains: [example.com], nets: [10.0.0.0/8]}}]}"), "domain-combined", "spec.egress[0].destination.domains", notWith, "write two rules", denied},
+		{"domains and a selector", gnp("{egress: [{action: Allow, destination: {domains: [example.com], selector: all()}}]}"), "domain-combined", "spec.egress[0].destination.domains", notWith, "write two rules", denied},
+		{"domains and notSelector", np("{egress: [{action: Allow, destination: {domains: [example.com], notSelector: all()}}]}"), "domain-combined", "spec.egress[0].destination.domains", notWith, "write two rules", denied},
+		{"a trailing wildcard", gnp("{egress: [{action: Allow, destination: {domains: [example.*]}}]}"), "domain-syntax", "spec.egress[0].destination.domains[0]", `"example.*" is not a domain: a domain does not end with a wildcard`, aDomain, denied},
+		{"too many domains", gnp("{egress: [{action: Allow, destination: {domains: [" + strings.Repeat("a.b, ", 256) + "a.b]}}]}"), "too-long", "spec.egress[0].destination.domains", "257 items where at most 256 are allowed", "put the domains into a NetworkSet or GlobalNetworkSet and select it by a label", denied},
 		{"a named port of a protocol without", ingress("{action: Allow, protocol: ICMP, destination: {ports: [http]}}"), "port-protocol", in + ".destination.ports[0]", noPorts, "ICMP has no ports", denied},
 		{"a port name", ingress("{action: Allow, protocol: TCP, destination: {ports: ['a b']}}"), "port-invalid", in + ".destination.ports[0]", `port name invalid, must have 1 to 128 of the characters a-z, A-Z, 0-9, '_', '.' and '-': "a b"`, aPort, denied},
 		{"two stages that exclude each other", gnp("{preDNAT: true, doNotTrack: true, applyOnForward: true}"), "stages-exclusive", "spec.preDNAT", "preDNAT and doNotTrack cannot both be true", "write two policies; until then this one denies in both stages", denied},
@@ -203,7 +217,7 @@ func TestEveryCodeHasACase(t *testing.T) {
 	tried := map[string]bool{
 		"tier-missing": true, "profile-missing": true, "address-shared": true, // TestCheck
 		"setting-name": true, "setting-not-read": true, "setting-invalid": true, // TestConfiguration
-		"template-name": true, "template-interface": true, "template-duplicate": true, "label-invalid": true, // TestAutoHost
+		"template-name": true, "template-interface": true, "template-duplicate": true, "label-invalid": true, "not-supported": true, // TestAutoHost
 		"http-invalid": true, "http-not-seen": true, // TestHTTP
 		"set-empty": true, // TestEmptySet
 	}
@@ -263,7 +277,7 @@ func TestAllProblems(t *testing.T) {
 		"types-repeated spec.types", "selector-syntax spec.selector",
 		"action-invalid spec.ingress[0].action", "protocol-invalid spec.ingress[0].protocol",
 		"net-syntax spec.ingress[0].source.nets[0]", "net-syntax spec.ingress[0].source.nets[1]", "selector-syntax spec.ingress[0].source.selector",
-		"not-supported spec.egress[0].destination.domains", "net-syntax spec.egress[0].destination.nets[0]",
+		"net-syntax spec.egress[0].destination.nets[0]", "domain-combined spec.egress[0].destination.domains",
 	}
 	if diff := cmp.Diff(want, places); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

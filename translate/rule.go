@@ -84,11 +84,12 @@ func (r *ruleReader) rule(in *v3.Rule) model.Rule {
 	out.NotProtocol = r.protocol(in.NotProtocol, ".notProtocol")
 	r.protocolFamily(out.Protocol, out.IPVersion)
 	r.protocolFamily(out.NotProtocol, out.IPVersion)
-	r.unsupported(in)
 	r.icmp(in, &out)
 	r.http(in, &out)
 	out.Source = r.peer(&in.Source, ".source", out.Protocol)
 	out.Destination = r.peer(&in.Destination, ".destination", out.Protocol)
+	r.misplacedDomains(in)
+	out.Destination.Domains = r.domains(&in.Destination, ".destination")
 	out.Source.Service = r.service(&in.Source, ".source", r.scope.egress)
 	out.Destination.Service = r.service(&in.Destination, ".destination", !r.scope.egress)
 	r.families(&out)
@@ -116,19 +117,6 @@ func (r *ruleReader) protocolFamily(protocol *uint8, ipVersion uint8) {
 	if want := map[uint8]uint8{verdict.ICMP: 4, verdict.ICMPv6: 6}[*protocol]; want != 0 && want != ipVersion {
 		r.warn(problemf("protocol-family", ".ipVersion", "protocol %s requires ipVersion %d", verdict.ProtocolName(*protocol), want).
 			hint("write ipVersion: %d or leave it out", want))
-	}
-}
-
-// unsupported reports what this version cannot enforce.
-func (r *ruleReader) unsupported(in *v3.Rule) {
-	for _, side := range []struct {
-		path    string
-		domains []string
-	}{{".source", in.Source.Domains}, {".destination", in.Destination.Domains}} {
-		if len(side.domains) > 0 {
-			r.fail(problemf("not-supported", side.path+".domains", "domains are not supported by this version").
-				hint("until then the policy denies everything in this direction; remove the field to go without"))
-		}
 	}
 }
 

@@ -231,6 +231,7 @@ func refusedRules() []refusal {
 func refusedEntities() []refusal {
 	const contradiction = ": catch-all CIDR in negation creates logical contradiction (matches no traffic)"
 	const alone = "source.namespaceSelector: global() cannot be combined with other selectors"
+	const combined = "spec.egress[0].destination.domains: domains cannot be combined with nets, selectors, serviceAccounts or services"
 	services := func(with, what string) refusal {
 		return rule("source: {services: {name: s}, "+with+"}", "source.services: cannot specify "+what+" and Services on the same rule")
 	}
@@ -247,9 +248,12 @@ func refusedEntities() []refusal {
 		in("egress: [{action: Allow, protocol: TCP, destination: {services: {name: s}, notPorts: [80]}}]",
 			"spec.egress[0].destination.services: ports and notPorts cannot be specified with services"),
 		in("egress: [{action: Allow, destination: {domains: [example.org], nets: [10.0.0.0/8]}}]",
-			"spec.egress[0].destination.domains: domains cannot be combined with nets or selector"),
-		in("egress: [{action: Allow, destination: {domains: [example.org], selector: all()}}]",
-			"spec.egress[0].destination.domains: domains cannot be combined with nets or selector"),
+			combined),
+		in("egress: [{action: Allow, destination: {domains: [example.org], selector: all()}}]", combined),
+		in("egress: [{action: Allow, destination: {domains: [example.org], notSelector: has(a)}}]", combined),
+		in("egress: [{action: Allow, destination: {domains: [example.org], namespaceSelector: has(a)}}]", combined),
+		in("egress: [{action: Allow, destination: {domains: [example.org], serviceAccounts: {names: [a]}}}]", combined),
+		in("egress: [{action: Allow, destination: {domains: [example.org], services: {name: a}}}]", combined),
 		rule("source: {selector: 'all() || global()'}", "source.selector: global() can only be used in an EntityRule namespaceSelector"),
 		rule("source: {namespaceSelector: 'global() || a == b'}", alone),
 		rule("source: {namespaceSelector: '!global()'}", alone),
@@ -354,9 +358,9 @@ func refusedOthers() []refusal {
 		port("name: x, protocol: TCP, port: 65536", ".port: should be less than or equal to 65535"),
 		port("protocol: TCP, port: 1", ".name: Required value"),
 		{"NetworkSet", "n", "nets: [example.org]", []string{"spec.nets[0]: should match '^[0-9a-fA-F:.]+(/[0-9]{1,3})?$'"}},
-		{"NetworkSet", "n", "allowedEgressDomains: ['foo*.example.org']", []string{`spec.allowedEgressDomains[0]: [a-zA-Z0-9_])?[.]?$'`}},
-		{"GlobalNetworkSet", "n", "allowedEgressDomains: ['*.*.example.org']", []string{`spec.allowedEgressDomains[0]: [a-zA-Z0-9_])?[.]?$'`}},
-		{"GlobalNetworkSet", "n", "allowedEgressDomains: ['example.*']", []string{`spec.allowedEgressDomains[0]: [a-zA-Z0-9_])?[.]?$'`}},
+		{"NetworkSet", "n", "allowedEgressDomains: ['foo*.example.org']", []string{`spec.allowedEgressDomains[0]: \x{10ffff}])?[.]?$'`}},
+		{"GlobalNetworkSet", "n", "allowedEgressDomains: ['*.*.example.org']", []string{`spec.allowedEgressDomains[0]: \x{10ffff}])?[.]?$'`}},
+		{"GlobalNetworkSet", "n", "allowedEgressDomains: ['example.*']", []string{`spec.allowedEgressDomains[0]: \x{10ffff}])?[.]?$'`}},
 		{"Profile", "p", "ingress: [{action: Allow, source: {ports: [80]}}]", []string{"spec.ingress[0]: rules with numeric port or port range must set protocol to TCP or UDP or SCTP"}},
 		{"Profile", "p", "egress: [{action: Allow, http: {}}]", []string{"spec.egress[0].http: not allowed in egress rule"}},
 	}

@@ -30,13 +30,14 @@ type NetworkSetSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-fA-F:.]+(/[0-9]{1,3})?$`
 	Nets []string `json:"nets,omitempty"`
 
-	// AllowedEgressDomains are domain names, exact or with one leading
-	// wildcard label. They count only where the set is found by a destination
-	// selector of an egress Allow rule.
+	// AllowedEgressDomains are domain names, exact or with one wildcard that
+	// stands for whole labels and is not the last: *.example.com. They stand for
+	// the addresses that answers of trusted DNS servers give them. They count only
+	// where the set is found by a destination selector of an egress Allow rule.
 	//
 	// +optional
 	// +kubebuilder:validation:items:MaxLength=255
-	// +kubebuilder:validation:items:Pattern=`^([*][.])?([a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?[.])*[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?[.]?$`
+	// +kubebuilder:validation:items:Pattern=`^([a-zA-Z0-9_\x{80}-\x{10ffff}]([-a-zA-Z0-9_\x{80}-\x{10ffff}]*[a-zA-Z0-9_\x{80}-\x{10ffff}])?[.])*([*][.])?([a-zA-Z0-9_\x{80}-\x{10ffff}]([-a-zA-Z0-9_\x{80}-\x{10ffff}]*[a-zA-Z0-9_\x{80}-\x{10ffff}])?[.])*[a-zA-Z0-9_\x{80}-\x{10ffff}]([-a-zA-Z0-9_\x{80}-\x{10ffff}]*[a-zA-Z0-9_\x{80}-\x{10ffff}])?[.]?$`
 	AllowedEgressDomains []string `json:"allowedEgressDomains,omitempty"`
 }
 

@@ -91,7 +91,7 @@ type Rule struct {
 // +kubebuilder:validation:XValidation:rule=`!has(self.services) || (self.?namespaceSelector.orValue("") == "")`,message="cannot specify NamespaceSelector and Services on the same rule",fieldPath=`.services`
 // +kubebuilder:validation:XValidation:rule=`!has(self.services) || (!has(self.serviceAccounts))`,message="cannot specify ServiceAccounts and Services on the same rule",fieldPath=`.services`
 // +kubebuilder:validation:XValidation:rule=`!has(self.services) || (self.?nets.orValue([]).size() == 0 && self.?notNets.orValue([]).size() == 0)`,message="cannot specify Nets/NotNets and Services on the same rule",fieldPath=`.services`
-// +kubebuilder:validation:XValidation:rule=`!has(self.domains) || (self.?nets.orValue([]).size() == 0 && self.?selector.orValue("") == "")`,message="domains cannot be combined with nets or selector",fieldPath=`.domains`
+// +kubebuilder:validation:XValidation:rule=`!has(self.domains) || (self.?nets.orValue([]).size() == 0 && self.?selector.orValue("") == "" && self.?notSelector.orValue("") == "" && self.?namespaceSelector.orValue("") == "" && !has(self.serviceAccounts) && !has(self.services))`,message="domains cannot be combined with nets, selectors, serviceAccounts or services",fieldPath=`.domains`
 type EntityRule struct {
 	// Nets are CIDRs, one of which contains the address. Empty means any.
 	//
@@ -130,14 +130,15 @@ type EntityRule struct {
 	// +kubebuilder:validation:MaxItems=50
 	Ports []Port `json:"ports,omitempty"`
 
-	// Domains are names whose addresses match, exact or with a wildcard as the
-	// first label: only in the destination of an egress Allow rule, and without
-	// nets and selector.
+	// Domains are names whose addresses match, as far as they were learned from
+	// answers of trusted DNS servers: exact, or with one wildcard that stands for
+	// whole labels and is not the last. They are only in the destination of an
+	// egress Allow rule, and without nets, selectors, service accounts and services.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=255
-	// +kubebuilder:validation:items:Pattern=`^([*][.])?([a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?[.])*[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?[.]?$`
+	// +kubebuilder:validation:items:Pattern=`^([a-zA-Z0-9_\x{80}-\x{10ffff}]([-a-zA-Z0-9_\x{80}-\x{10ffff}]*[a-zA-Z0-9_\x{80}-\x{10ffff}])?[.])*([*][.])?([a-zA-Z0-9_\x{80}-\x{10ffff}]([-a-zA-Z0-9_\x{80}-\x{10ffff}]*[a-zA-Z0-9_\x{80}-\x{10ffff}])?[.])*[a-zA-Z0-9_\x{80}-\x{10ffff}]([-a-zA-Z0-9_\x{80}-\x{10ffff}]*[a-zA-Z0-9_\x{80}-\x{10ffff}])?[.]?$`
 	Domains []string `json:"domains,omitempty"`
 
 	// NotNets are CIDRs, none of which contains the address.
