@@ -37,6 +37,8 @@ type Options struct {
 	// Server is where the agent reports to what it enforces; the zero value is
 	// nowhere.
 	Server Server
+	// DNS says how domain names are learned; nil for not at all.
+	DNS *DNS
 	// CutDenied ends open connections that a change denies, if the dataplane can.
 	CutDenied bool
 	// Log takes what the agent has to say.
@@ -62,6 +64,7 @@ type agent struct {
 	// wait until the kernel knows.
 	learning chan Learning
 	learned  []func()
+	names    *namer
 	// asking wait to be told what is enforced.
 	asking []chan<- Applied
 	// delta is what changed in the tables and is not in the kernel; whole says
@@ -122,6 +125,11 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	if o.DNS != nil {
+		if err := a.startNames(ctx); err != nil {
+			return err
+		}
+	}
 	if err := a.startReports(ctx); err != nil {
 		return err
 	}
@@ -147,6 +155,10 @@ func (a *agent) startReports(ctx context.Context) error {
 	var err error
 	if a.reporter, err = newReporter(a.Options, a.metrics); err != nil {
 		return err
+	}
+	if a.names != nil {
+		a.reporter.names = a.names.learner
+		go a.reportNames(ctx)
 	}
 	if s.ConfigMap != "" {
 		if err := find(ctx, a.Config, s.ConfigMap, a.reporter.turn, a.Log); err != nil {
@@ -176,6 +188,11 @@ func newAgent(o Options) *agent {
 		cutter:   newCutter(o),
 		legTo:    legTo,
 	}
+	if o.DNS != nil && o.DNS.Servers != nil {
+		s := model.DefaultSettings()
+		s.DNS.Servers = o.DNS.Servers
+		a.compiler.Settings(s)
+	}
 	return a
 }
 
@@ -198,6 +215,8 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 			a.takeHost(append([]hostEvent{e}, drain(host)...))
 		case l := <-a.learning:
 			a.learn(append([]Learning{l}, drain(a.learning)...))
+		case servers := <-a.names.serversFound():
+			a.names.handOver(servers)
 		case q := <-questions:
 			a.asking = append(a.asking, q)
 		case d := <-a.drifts:
@@ -303,6 +322,7 @@ func (a *agent) take(all []update) {
 func (a *agent) compile(changes []model.Change) {
 	d := a.compiler.Apply(changes...)
 	a.news.sets(d)
+	a.names.changed(changes)
 	a.whole = a.whole || a.delta != nil // two at once: the second does not follow on what the kernel has
 	a.delta = d
 }
@@ -400,7 +420,8 @@ func endpointID(k model.Key) verdict.EndpointID {
 // changed, or, where it is not known what the kernel has, as a whole.
 func (a *agent) apply(ctx context.Context) error {
 	moved := a.places.settle()
-	now := a.settings()
+	a.names.ask(a.compiler)
+	now := a.settings(ctx)
 	c := dataplane.Change{Interfaces: moved}
 	if a.delta != nil && !a.delta.Empty() {
 		c.Delta = a.delta
@@ -435,8 +456,10 @@ func (a *agent) apply(ctx context.Context) error {
 
 // settings is what of the settings is not in the tables, and the node's pod
 // networks.
-func (a *agent) settings() dataplane.Settings {
-	out := settings(a.compiler.SettingsOf(a.Node))
+func (a *agent) settings(ctx context.Context) dataplane.Settings {
+	s := a.compiler.SettingsOf(a.Node)
+	out := settings(s)
+	out.DNS = a.names.settle(ctx, s.DNS)
 	if n := a.near.Nodes[a.Node]; n != nil {
 		out.PodNets = n.PodNets
 	}

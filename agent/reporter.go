@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tierwall/tierwall/agent/dns"
 	"github.com/tierwall/tierwall/report"
 )
 
@@ -64,7 +65,9 @@ type reporter struct {
 	enforces bool
 	wake     chan struct{}
 	// ahead is where to report to from now on; nil if that has not changed.
-	ahead  *receiver
+	ahead *receiver
+	// names knows what was learned of domain names; nil if nobody learns.
+	names  *dns.Learner
 	turned chan struct{}
 
 	// of run alone
@@ -307,6 +310,9 @@ func (r *reporter) next() (report.Report, bool) {
 		out.Applies = slices.Sorted(maps.Keys(r.all))
 	} else {
 		out.Applies, out.Gone = slices.Sorted(maps.Keys(r.come)), slices.Sorted(maps.Keys(r.gone))
+	}
+	if r.names != nil {
+		out.Learned, out.Forgotten, out.Unreported = r.names.Report(r.full)
 	}
 	clear(r.come)
 	clear(r.gone)

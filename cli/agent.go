@@ -14,6 +14,7 @@ import (
 	"github.com/tierwall/tierwall/agent"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/nft"
+	"github.com/tierwall/tierwall/translate"
 )
 
 // AgentCommand returns `tierwall agent`, the role that runs on each node.
@@ -22,6 +23,9 @@ func AgentCommand() *cobra.Command {
 	var kubeconfig string
 	var group uint16
 	var remove, verbose bool
+	names := agent.DNS{}
+	var servers []string
+	var noNames bool
 	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "enforce policy on this node",
@@ -43,6 +47,9 @@ func AgentCommand() *cobra.Command {
 				return errors.New("name the node with --node or in NODE_NAME")
 			}
 			var err error
+			if o.DNS, err = learning(names, servers, noNames); err != nil {
+				return err
+			}
 			// an empty path means the pod's own service account
 			if o.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
 				return fmt.Errorf("way to the API server: %w (give --kubeconfig)", err)
@@ -72,10 +79,33 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
 	f.BoolVar(&o.CutDenied, "cut-denied", false, "after a change of policy, end the open connections that it denies (default: they go on)")
+	f.StringSliceVar(&servers, "dns-server", nil, "DNS server by whose answers domain names are known, where no FelixConfiguration says so: "+
+		"ADDRESS[:PORT] or k8s-service:[NAMESPACE/]NAME[:PORT] (default: k8s-service:kube-dns)")
+	f.StringVar(&names.File, "dns-file", "", "file in which to keep what is learned of domain names (default: nowhere)")
+	f.Uint16Var(&names.Queue, "dns-queue", 101, "NFQUEUE in which DNS answers wait")
+	f.Uint16Var(&names.QueryGroup, "dns-query-group", 66, "NFLOG group for copies of DNS queries")
+	f.DurationVar(&names.MinTTL, "dns-min-ttl", 0, "how long an address of a domain name counts at least (default: 30s)")
+	f.BoolVar(&names.NoPrivate, "dns-ignore-private", false, "do not learn addresses of private networks")
+	f.BoolVar(&noNames, "no-dns", false, "do not learn domain names: policy by name denies")
 	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")
 	cmd.MarkFlagsMutuallyExclusive("server", "server-configmap")
 	return cmd
+}
+
+// learning is how domain names are learned; nil for not at all.
+func learning(names agent.DNS, servers []string, not bool) (*agent.DNS, error) {
+	for _, text := range servers {
+		s, err := translate.DNSServer(text)
+		if err != nil {
+			return nil, fmt.Errorf("--dns-server: %w", err)
+		}
+		names.Servers = append(names.Servers, s)
+	}
+	if not {
+		return nil, nil
+	}
+	return &names, nil
 }
 
 // netAdmin reports whether the process may change the network at all. Whether it

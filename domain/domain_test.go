@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -166,6 +167,23 @@ func TestIndex(t *testing.T) {
 
 // FuzzParsePattern: a pattern or an error; what is read is read back as itself,
 // stands for something, and only for names that end and begin as it does.
+// TestAll: what was put in comes out, as it was.
+func TestAll(t *testing.T) {
+	x := domain.NewIndex[int]()
+	want := map[domain.Pattern]int{}
+	for i, text := range []string{"www.example.com", "*.example.com", "api.*.example.com", "*.test", "a.b.*.test"} {
+		p := domain.MustParsePattern(text)
+		x.Put(p, i)
+		want[p] = i
+	}
+	if got := maps.Collect(x.All()); !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	for range x.All() {
+		break
+	}
+}
+
 func FuzzParsePattern(f *testing.F) {
 	for _, row := range matchRows {
 		f.Add(row.pattern, strings.Fields(row.yes)[0])

@@ -1,6 +1,9 @@
 package domain
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // Index finds the patterns that stand for a name, in steps that follow the
 // labels of the name and not the number of patterns. Each pattern is there once
@@ -78,6 +81,24 @@ func matchHeads[T any](heads map[string]T, before string, f func(T)) {
 			f(v)
 		}
 		end += strings.IndexByte(before[end:], '.') + 1
+	}
+}
+
+// All yields every pattern with its value, in no order.
+func (x *Index[T]) All() iter.Seq2[Pattern, T] {
+	return func(yield func(Pattern, T) bool) {
+		for n, v := range x.exact {
+			if !yield(Pattern{text: n, exact: true}, v) {
+				return
+			}
+		}
+		for under, heads := range x.wild {
+			for head, v := range heads {
+				if !yield(Pattern{text: Name(head) + "*." + under, star: int16(len(head))}, v) {
+					return
+				}
+			}
+		}
 	}
 }
 

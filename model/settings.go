@@ -22,6 +22,28 @@ type Settings struct {
 	// changes no verdict.
 	Reject bool
 	Log    LogSettings
+	DNS    DNSSettings
+}
+
+// DNSSettings say from whom domain names are learned, and how. Verdicts depend on
+// what was learned alone.
+type DNSSettings struct {
+	// Servers are those whose answers count.
+	Servers []DNSServer
+	// Extra is how much longer than its TTL an address counts, and Hold how long an
+	// answer is held back at most, in milliseconds; 0 is the agent's own.
+	Extra, Hold uint32
+	// Epoch is a number by whose change all that was learned is forgotten.
+	Epoch int
+}
+
+// DNSServer is an address, or a service by whose addresses it is asked.
+type DNSServer struct {
+	// Addr is invalid for a service.
+	Addr netip.Addr
+	// Port is 0 for 53, and for the first port of a service.
+	Port               uint16
+	Namespace, Service string
 }
 
 // LogSettings say how Log rules write. They change no verdict.
@@ -51,6 +73,7 @@ func DefaultSettings() Settings {
 	}
 	return Settings{
 		FailsafeIn: append([]Failsafe{{Protocol: verdict.TCP, Port: 22}, {Protocol: verdict.UDP, Port: 68}}, common...),
+		DNS:        DNSSettings{Servers: []DNSServer{{Namespace: "kube-system", Service: "kube-dns"}}},
 		FailsafeOut: append([]Failsafe{{Protocol: verdict.UDP, Port: 53}, {Protocol: verdict.UDP, Port: 67}},
 			common...),
 	}
@@ -73,6 +96,9 @@ type Configuration struct {
 	LogPrefix               *string
 	// LogRate and LogPer are set together.
 	LogRate, LogPer, LogBurst *uint32
+	DNSServers                *[]DNSServer
+	DNSExtra, DNSHold         *uint32
+	DNSEpoch                  *int
 }
 
 // Key implements Object.
@@ -91,6 +117,10 @@ func (s Settings) With(c *Configuration) Settings {
 	replace(&s.Log.Rate, c.LogRate)
 	replace(&s.Log.Per, c.LogPer)
 	replace(&s.Log.Burst, c.LogBurst)
+	replace(&s.DNS.Servers, c.DNSServers)
+	replace(&s.DNS.Extra, c.DNSExtra)
+	replace(&s.DNS.Hold, c.DNSHold)
+	replace(&s.DNS.Epoch, c.DNSEpoch)
 	return s
 }
 

@@ -48,6 +48,10 @@ func configuration(f *v3.FelixConfiguration, r *reporter) model.Object {
 			out.LogBurst = &burst
 		}
 	}
+	out.DNSServers = dnsServers(r, s.DNSTrustedServers)
+	out.DNSExtra = duration(r, "dnsExtraTTL", s.DNSExtraTTL)
+	out.DNSHold = duration(r, "dnsPacketsNfqueueMaxHoldDuration", s.DNSPacketsNfqueueMaxHoldDuration)
+	out.DNSEpoch = s.DNSCacheEpoch
 	return out
 }
 

@@ -55,6 +55,14 @@ func TestConfiguration(t *testing.T) {
 			model.Configuration{LogPrefix: ptr("fw"), LogRate: ptr(uint32(5)), LogPer: ptr(uint32(60)), LogBurst: ptr(uint32(7))}, nil},
 		{"default", "{logActionRateLimit: often, logActionRateLimitBurst: -1}", model.Configuration{},
 			[]string{"setting-invalid spec.logActionRateLimit", "setting-invalid spec.logActionRateLimitBurst"}},
+		{"default", "{dnsTrustedServers: [192.0.2.1, '[2001:db8::1]:5353', '192.0.2.2:54', 'k8s-service:kube-dns', 'k8s-service:openshift-dns/dns-default:53'], dnsExtraTTL: 1m30s, dnsCacheEpoch: 3, dnsPacketsNfqueueMaxHoldDuration: 250ms}",
+			model.Configuration{DNSServers: &[]model.DNSServer{{Addr: netip.MustParseAddr("192.0.2.1")}, {Addr: netip.MustParseAddr("2001:db8::1"), Port: 5353}, {Addr: netip.MustParseAddr("192.0.2.2"), Port: 54},
+				{Namespace: "kube-system", Service: "kube-dns"}, {Namespace: "openshift-dns", Service: "dns-default", Port: 53}}, DNSExtra: ptr(uint32(90_000)), DNSEpoch: ptr(3), DNSHold: ptr(uint32(250))}, nil},
+		{"default", "{dnsTrustedServers: []}", model.Configuration{DNSServers: &[]model.DNSServer{}}, nil},
+		{"default", "{dnsTrustedServers: [dns.example, '192.0.2.1:0', 'k8s-service:a/b/c', 'k8s-service:a:x', 'fe80::1%eth0', 10.0.0.1], dnsExtraTTL: soon, dnsPacketsNfqueueMaxHoldDuration: 25h}",
+			model.Configuration{DNSServers: &[]model.DNSServer{{Addr: netip.MustParseAddr("10.0.0.1")}}},
+			[]string{"setting-invalid spec.dnsTrustedServers[0]", "setting-invalid spec.dnsTrustedServers[1]", "setting-invalid spec.dnsTrustedServers[2]", "setting-invalid spec.dnsTrustedServers[3]",
+				"setting-invalid spec.dnsTrustedServers[4]", "setting-invalid spec.dnsExtraTTL", "setting-invalid spec.dnsPacketsNfqueueMaxHoldDuration"}},
 		{"default", "{bpfEnabled: true, logPrefx: a}", model.Configuration{}, []string{"~setting-not-read spec.bpfEnabled", "~setting-not-read spec.logPrefx"}},
 		{"other", "{}", model.Configuration{}, []string{"~setting-name metadata.name"}},
 		{"node.", "{}", model.Configuration{}, []string{"~setting-name metadata.name"}},
@@ -66,7 +74,7 @@ func TestConfiguration(t *testing.T) {
 		f.Name = row.name
 		row.want.Name = row.name
 		got, problems := translate.Object(f)
-		if diff := cmp.Diff(&row.want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+		if diff := cmp.Diff(&row.want, got, cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); diff != "" {
 			t.Errorf("%s %s (-want +got)\n%s", row.name, row.spec, diff)
 		}
 		if said := codes(problems); !slices.Equal(said, row.problems) {

@@ -32,8 +32,6 @@ type Options struct {
 	Queue, QueryGroup uint16
 	// File is the path of the journal; empty for none.
 	File string
-	// Epoch is a number by whose change all that is known is forgotten.
-	Epoch int
 	// Hold is how long an answer waits at most; 0 is a second.
 	Hold time.Duration
 	// Settings are the bounds and times of the book.
@@ -66,6 +64,8 @@ type Learner struct {
 	// told is what the agent is to be told, by name; wake says that there is some.
 	told map[domain.Name]bool
 	wake chan struct{}
+	// epoch is a number by whose change all that is known is forgotten.
+	epoch int
 	// held are the answers that wait, by the change that they wait for.
 	held map[uint64][]*held
 	// full and crowded say that it was said that a bound is met.
@@ -119,7 +119,7 @@ func (l *Learner) load() error {
 	if l.File == "" {
 		return nil
 	}
-	j, found, err := journal.Open(l.File, l.Epoch)
+	j, found, err := journal.Open(l.File)
 	if err != nil {
 		return err
 	}
@@ -129,9 +129,9 @@ func (l *Learner) load() error {
 			left++
 		}
 	}
-	l.journal = j
+	l.journal, l.epoch = j, found.Epoch
 	leases, names := l.book.Len()
-	l.Log.Info("learned names were read", "file", l.File, "names", names, "addresses", leases, "damaged", found.Damaged, "beyond-bounds", left, "other-epoch", found.Other)
+	l.Log.Info("learned names were read", "file", l.File, "names", names, "addresses", leases, "damaged", found.Damaged, "beyond-bounds", left, "other-version", found.Other)
 	l.metrics.damaged.Add(float64(found.Damaged))
 	return j.Rewrite(leasesOf(l.book.Leases()))
 }
@@ -166,15 +166,18 @@ func (l *Learner) wants(n domain.Name) (yes bool) {
 	return yes
 }
 
-// Set changes the bounds and times. Another epoch forgets all that is known.
-func (l *Learner) Set(s book.Settings, epoch int) {
+// Set changes the bounds and times, and how long an answer waits at most; 0 is a
+// second. Another epoch than before, or than that of the file, forgets all that is
+// known.
+func (l *Learner) Set(s book.Settings, hold time.Duration, epoch int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.book.Set(s)
-	if epoch == l.Epoch {
+	l.Settings, l.Hold = s, cmp.Or(hold, time.Second)
+	if epoch == l.epoch {
 		return
 	}
-	l.Epoch = epoch
+	l.epoch = epoch
 	for lease := range l.book.Leases() {
 		l.reports.forget(lease)
 	}

@@ -343,9 +343,13 @@ func TestRestart(t *testing.T) {
 		next.has("a.example.com[192.0.2.2]")
 		last := newFixture(t, options)
 		last.has("a.example.com[192.0.2.2]")
-		last.Set(last.Settings, 1)
+		last.Set(last.Settings, 0, 1)
 		last.has("")
-		newFixture(t, func(o *Options) { o.File, o.Epoch = file, 1 }).has("")
+		last.ask(1, "b.example.com")
+		last.take(datagram(server, client, reply(t, 1, "b.example.com", "b.example.com. 30 A 192.0.2.3")))
+		again := newFixture(t, options)
+		again.Set(last.Settings, 0, 1)
+		again.has("b.example.com[192.0.2.3]")
 	})
 }
 

@@ -66,3 +66,10 @@ func (l *Learner) Report(all bool) (known []report.Learned, forgotten []report.A
 	l.reports = newReports()
 	return known, forgotten, unreported
 }
+
+// Unreported says whether a report would have something to say.
+func (l *Learner) Unreported() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.reports.kept)+len(l.reports.gone) > 0
+}

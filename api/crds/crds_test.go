@@ -135,7 +135,7 @@ podSelector.matchExpressions.values policyTypes`
 		"Profile":                   "labelsToApply",
 		"FelixConfiguration": `defaultEndpointToHostAction failsafeInboundHostPorts.protocol failsafeInboundHostPorts.port failsafeInboundHostPorts.net
 failsafeOutboundHostPorts.protocol failsafeOutboundHostPorts.port failsafeOutboundHostPorts.net nftablesFilterDenyAction iptablesFilterDenyAction
-logPrefix logActionRateLimit logActionRateLimitBurst`,
+logPrefix logActionRateLimit logActionRateLimitBurst dnsTrustedServers dnsExtraTTL dnsPacketsNfqueueMaxHoldDuration dnsCacheEpoch`,
 		"KubeControllersConfiguration": `controllers.node.hostEndpoint.autoCreate controllers.node.hostEndpoint.createDefaultHostEndpoint
 controllers.node.hostEndpoint.templates.generateName controllers.node.hostEndpoint.templates.interfaceCIDRs
 controllers.node.hostEndpoint.templates.interfacePattern controllers.node.hostEndpoint.templates.nodeSelector

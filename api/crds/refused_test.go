@@ -337,6 +337,7 @@ func refusedOthers() []refusal {
 		{"FelixConfiguration", "default", "nftablesFilterDenyAction: Accept", []string{"spec.nftablesFilterDenyAction: should match '^(?i)(Drop|Reject)?$'"}},
 		{"FelixConfiguration", "default", "iptablesFilterDenyAction: Accept", []string{"spec.iptablesFilterDenyAction: should match '^(?i)(Drop|Reject)?$'"}},
 		{"FelixConfiguration", "default", "logActionRateLimit: 10 a day", []string{"spec.logActionRateLimit: should match '^([1-9][0-9]{0,3}/(second|minute|hour|day))?$'"}},
+		{"FelixConfiguration", "default", "dnsExtraTTL: long", []string{"spec.dnsExtraTTL: should match '^([0-9]{1,9}(ms|s|m|h)){0,4}$'"}},
 		{"FelixConfiguration", "default", "failsafeInboundHostPorts: [{port: 0}]", []string{"spec.failsafeInboundHostPorts[0].port: should be greater than or equal to 1"}},
 		auto("autoCreate: enabled", `autoCreate: supported values: "Enabled", "Disabled"`),
 		auto("createDefaultHostEndpoint: 'yes'", `createDefaultHostEndpoint: supported values: "Enabled", "Disabled"`),

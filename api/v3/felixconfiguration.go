@@ -102,6 +102,38 @@ type FelixConfigurationSpec struct {
 	// +kubebuilder:validation:Maximum=9999
 	LogActionRateLimitBurst *int `json:"logActionRateLimitBurst,omitempty"`
 
+	// DNSTrustedServers are the DNS servers by whose answers domain names in policy
+	// are known: ADDRESS, ADDRESS:PORT, or k8s-service:[NAMESPACE/]NAME[:PORT], in
+	// kube-system if no namespace is named. If nothing is said it is
+	// k8s-service:kube-dns; an empty list is none.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=512
+	DNSTrustedServers *[]string `json:"dnsTrustedServers,omitempty"`
+
+	// DNSExtraTTL is how much longer than its TTL an address of a domain name
+	// counts, for instance 1m30s; 0s if nothing is said.
+	//
+	// +optional
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,9}(ms|s|m|h)){0,4}$`
+	// +kubebuilder:validation:MaxLength=48
+	DNSExtraTTL string `json:"dnsExtraTTL,omitempty"`
+
+	// DNSPacketsNfqueueMaxHoldDuration is how long a DNS answer waits at most until
+	// the kernel knows the addresses in it; 1s if nothing is said.
+	//
+	// +optional
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,9}(ms|s|m|h)){0,4}$`
+	// +kubebuilder:validation:MaxLength=48
+	DNSPacketsNfqueueMaxHoldDuration string `json:"dnsPacketsNfqueueMaxHoldDuration,omitempty"`
+
+	// DNSCacheEpoch is a number by whose change all addresses of domain names are
+	// forgotten.
+	//
+	// +optional
+	DNSCacheEpoch *int `json:"dnsCacheEpoch,omitempty"`
+
 	// Unread has the fields that are not honoured, as they are written.
 	Unread map[string]json.RawMessage `json:"-"`
 }

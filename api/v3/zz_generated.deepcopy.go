@@ -239,6 +239,20 @@ func (in *FelixConfigurationSpec) DeepCopyInto(out *FelixConfigurationSpec) {
 		*out = new(int)
 		**out = **in
 	}
+	if in.DNSTrustedServers != nil {
+		in, out := &in.DNSTrustedServers, &out.DNSTrustedServers
+		*out = new([]string)
+		if **in != nil {
+			in, out := *in, *out
+			*out = make([]string, len(*in))
+			copy(*out, *in)
+		}
+	}
+	if in.DNSCacheEpoch != nil {
+		in, out := &in.DNSCacheEpoch, &out.DNSCacheEpoch
+		*out = new(int)
+		**out = **in
+	}
 	if in.Unread != nil {
 		in, out := &in.Unread, &out.Unread
 		*out = make(map[string]json.RawMessage, len(*in))

@@ -42,7 +42,7 @@ type line struct {
 	Gone bool `json:"gone,omitempty"`
 }
 
-// head says what the file is. A file of another version or epoch is not read.
+// head says what the file is. A file of another version is not read.
 type head struct {
 	Version int `json:"version"`
 	Epoch   int `json:"epoch"`
@@ -75,24 +75,25 @@ type Content struct {
 	Leases []Lease
 	// Damaged counts lines that could not be read.
 	Damaged int
-	// Other says that the file is of another version or epoch.
+	// Epoch is that of the file, and Other says that it is of another version.
+	Epoch int
 	Other bool
 }
 
 // Open opens or makes the file, and reads what is in it. It is written anew by the
 // caller's first Rewrite.
-func Open(path string, epoch int) (*Journal, Content, error) {
+func Open(path string) (*Journal, Content, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, Content{}, fmt.Errorf("what was learned of names: %w", err)
 	}
-	content, err := read(path, epoch)
+	content, err := read(path)
 	if err != nil {
 		return nil, Content{}, fmt.Errorf("what was learned of names: %w", err)
 	}
-	return &Journal{path: path, epoch: epoch}, content, nil
+	return &Journal{path: path, epoch: content.Epoch}, content, nil
 }
 
-func read(path string, epoch int) (c Content, err error) {
+func read(path string) (c Content, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -118,11 +119,12 @@ func read(path string, epoch int) (c Content, err error) {
 		}
 		l, ok := parse(text)
 		switch {
-		case first && ok && l.Head != nil && (l.Head.Version != version || l.Head.Epoch != epoch):
+		case first && ok && l.Head != nil && l.Head.Version != version:
 			return Content{Other: true}, nil
 		case first && (!ok || l.Head == nil):
 			return Content{Damaged: 1}, nil
 		case first:
+			c.Epoch = l.Head.Epoch
 		case !ok || l.Lease == nil:
 			c.Damaged++
 		default:

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func none(func(Lease) bool) {}
 func begin(t *testing.T, leases ...Lease) (*Journal, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sub", "dns")
-	j, c, err := Open(path, 0)
+	j, c, err := Open(path)
 	if err != nil || len(c.Leases) > 0 {
 		t.Fatalf("%+v, %v", c, err)
 	}
@@ -45,7 +46,7 @@ func begin(t *testing.T, leases ...Lease) (*Journal, string) {
 
 func reopen(t *testing.T, path string) Content {
 	t.Helper()
-	_, c, err := Open(path, 0)
+	_, c, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,15 +122,21 @@ func TestDamage(t *testing.T) {
 
 func TestEpoch(t *testing.T) {
 	j, path := begin(t, lease("a.example", 1))
-	_, c, err := Open(path, 1)
-	if err != nil || !c.Other || len(c.Leases) > 0 {
-		t.Errorf("another epoch: %+v, %v", c, err)
-	}
 	if err := j.Reset(1); err != nil {
 		t.Fatal(err)
 	}
-	if _, c, _ := Open(path, 1); c.Other || len(c.Leases) > 0 {
+	if err := j.Append(slices.Values([]Lease{lease("b.example", 2)}), none); err != nil {
+		t.Fatal(err)
+	}
+	if c := reopen(t, path); c.Epoch != 1 || len(c.Leases) != 1 || c.Leases[0].Name != "b.example" {
 		t.Errorf("after a reset: %+v", c)
+	}
+	data := []byte(`{"head":{"version":2,"epoch":1}}`)
+	if err := os.WriteFile(path, fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(data), data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c := reopen(t, path); !c.Other || c.Damaged+len(c.Leases) > 0 {
+		t.Errorf("another version: %+v", c)
 	}
 }
 
@@ -178,7 +185,7 @@ func TestRewrite(t *testing.T) {
 // TestNowhere: a directory that cannot be written is an error, and nobody's file
 // is damaged.
 func TestNowhere(t *testing.T) {
-	if _, _, err := Open("/proc/nowhere/dns", 0); err == nil {
+	if _, _, err := Open("/proc/nowhere/dns"); err == nil {
 		t.Error("no error")
 	}
 	var j *Journal
