@@ -67,6 +67,9 @@ type EffectivePolicy struct {
 	Rules int `json:"rules"`
 	// Actions are their actions, in order.
 	Actions []string `json:"actions"`
+	// Domains are those that its egress rules allow, their own and those of the
+	// network sets that their destinations select; nil for none, and for ingress.
+	Domains []string `json:"domains,omitempty"`
 	// Invalid says that they cannot be read, so that all is denied.
 	Invalid bool `json:"invalid,omitempty"`
 	// Staged says that it is not enforced.
@@ -85,15 +88,15 @@ func Effective(s *model.State, ref string) (*EffectivePolicies, error) {
 		out.Addresses = append(out.Addresses, a.String())
 	}
 	oracle := evaluate.New(s)
-	out.Ingress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Normal, verdict.Ingress), Then: then(e)}
-	out.Egress = EffectiveDirection{Tiers: effective(oracle, e, verdict.Normal, verdict.Egress), Then: then(e)}
+	out.Ingress = EffectiveDirection{Tiers: effective(s, oracle, e, verdict.Normal, verdict.Ingress), Then: then(e)}
+	out.Egress = EffectiveDirection{Tiers: effective(s, oracle, e, verdict.Normal, verdict.Egress), Then: then(e)}
 	if pending := s.Pending(); pending != s {
 		would := evaluate.New(pending)
-		out.Ingress.stage(effective(would, e, verdict.Normal, verdict.Ingress))
-		out.Egress.stage(effective(would, e, verdict.Normal, verdict.Egress))
+		out.Ingress.stage(effective(pending, would, e, verdict.Normal, verdict.Ingress))
+		out.Egress.stage(effective(pending, would, e, verdict.Normal, verdict.Egress))
 	}
 	if e.ID.Kind == verdict.Host {
-		out.Stages = stages(oracle, e)
+		out.Stages = stages(s, oracle, e)
 	}
 	out.Warnings = FindingsAt(s, e, verdict.Directions[:]...)
 	return out, nil
@@ -107,22 +110,22 @@ func (d *EffectiveDirection) stage(would []EffectiveTier) {
 }
 
 // stages returns the stages other than the normal one that have policy.
-func stages(oracle *evaluate.Oracle, e *model.Endpoint) (all []EffectiveStage) {
-	for _, s := range verdict.Stages {
+func stages(s *model.State, oracle *evaluate.Oracle, e *model.Endpoint) (all []EffectiveStage) {
+	for _, stage := range verdict.Stages {
 		for _, d := range verdict.Directions {
-			if tiers := effective(oracle, e, s, d); s != verdict.Normal && len(tiers) > 0 {
-				all = append(all, EffectiveStage{s.String(), d.String(), tiers})
+			if tiers := effective(s, oracle, e, stage, d); stage != verdict.Normal && len(tiers) > 0 {
+				all = append(all, EffectiveStage{stage.String(), d.String(), tiers})
 			}
 		}
 	}
 	return all
 }
 
-func effective(oracle *evaluate.Oracle, e *model.Endpoint, s verdict.Stage, d verdict.Direction) []EffectiveTier {
+func effective(s *model.State, oracle *evaluate.Oracle, e *model.Endpoint, stage verdict.Stage, d verdict.Direction) []EffectiveTier {
 	out := []EffectiveTier{}
-	for _, t := range oracle.EffectiveStage(e, s, d) {
+	for _, t := range oracle.EffectiveStage(e, stage, d) {
 		tier := EffectiveTier{Tier: t.Name, Order: t.Order, End: verdict.ActionDeny.String(), Missing: t.Missing}
-		if t.Pass || s.FallsThrough() {
+		if t.Pass || stage.FallsThrough() {
 			tier.End = verdict.ActionPass.String()
 		}
 		for _, p := range t.Policies {
@@ -135,6 +138,9 @@ func effective(oracle *evaluate.Oracle, e *model.Endpoint, s verdict.Stage, d ve
 					ep.Actions = append(ep.Actions, r.Action.String())
 				}
 				last = r.Index
+			}
+			if d == verdict.Egress && !p.Invalid[d] {
+				ep.Domains = domainsOf(s, p)
 			}
 			tier.Policies = append(tier.Policies, ep)
 		}

@@ -34,6 +34,8 @@ type Explanation struct {
 	// egress denied: the packet never gets there.
 	Egress  *Side `json:"egress"`
 	Ingress *Side `json:"ingress"`
+	// Domain is there if To is a domain name.
+	Domain *DomainAnswer `json:"domain,omitempty"`
 	// Pending is what would happen if everything staged were enforced; nil if
 	// nothing is staged.
 	Pending *Pending `json:"pending,omitempty"`
@@ -97,9 +99,17 @@ type Step struct {
 }
 
 // Explain finds out what happens to a connection, and why. The tables must be
-// those of the state. An error names the reference that is wrong, or says that
-// tables and oracle differ.
+// those of the state. A destination that is a domain name without a known address
+// is answered for as if it had been looked up. An error names the reference that
+// is wrong, or says that tables and oracle differ.
 func Explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
+	if n, ok := model.DomainRef(q.To); ok {
+		return explainDomain(s, t, q, n)
+	}
+	return explain(s, t, q)
+}
+
+func explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
 	c, err := s.Connect(q.From, q.To)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tierwall/tierwall/evaluate"
 	"github.com/tierwall/tierwall/model"
@@ -243,9 +244,29 @@ var decisive = []verdict.Action{verdict.ActionAllow, verdict.ActionDeny, verdict
 // policy of the tier that closes it.
 func (f *finder) dns(e *model.Endpoint, tiers []model.OrderedTier) {
 	if p := closesDNS(tiers); p != nil {
+		if domains := allowedDomains(f.state, tiers); len(domains) > 0 {
+			f.say(p, "egress-no-dns", "spec.egress", "add a rule with action Allow, protocol UDP and port 53, and one for TCP",
+				"%s may not ask for names, so the domains that it may reach are never learned (%s): no egress rule that applies to it allows UDP port 53", e.ID, domains)
+			return
+		}
 		f.say(p, "egress-no-dns", "spec.egress", "add a rule with action Allow, protocol UDP and port 53, and one for TCP",
 			"%s may not ask for names: no egress rule that applies to it allows UDP port 53", e.ID)
 	}
+}
+
+// allowedDomains lists some domains that the policies allow; empty for none.
+func allowedDomains(s *model.State, tiers []model.OrderedTier) string {
+	var all []string
+	for _, t := range tiers {
+		for _, p := range t.Policies {
+			all = append(all, domainsOf(s, p)...)
+		}
+	}
+	const most = 3
+	if len(all) > most {
+		all = append(all[:most:most], "…")
+	}
+	return strings.Join(all, ", ")
 }
 
 // closesDNS returns the first policy of the tier whose end denies DNS, nil if a
@@ -282,6 +303,8 @@ func mayBeDNS(r *model.Rule) bool {
 	}
 	d := &r.Destination
 	switch {
+	case d.Domains != nil: // names are learned from the answers of servers that are known by address
+		return false
 	case r.Protocol != nil && *r.Protocol != verdict.UDP, r.NotProtocol != nil && *r.NotProtocol == verdict.UDP, r.ICMP != nil, in(d.NotPorts):
 		return false
 	case d.Ports == nil && d.NamedPorts == nil:

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tierwall/tierwall/analysis"
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/verdict"
@@ -38,6 +39,10 @@ func TestFindings(t *testing.T) {
 		r.Destination.Selector = selector.MustParse("app == 'a'")
 		return r
 	}
+	toName := func(r model.Rule) model.Rule {
+		r.Destination.Domains = []domain.Pattern{domain.MustParsePattern("*.example.com")}
+		return r
+	}
 	passing := func(p *model.Policy) *model.Policy {
 		p.Tier = "soft"
 		return p
@@ -56,6 +61,8 @@ func TestFindings(t *testing.T) {
 		{"egress without DNS", []*model.Policy{policy("p", 1, out, pods, to(allow, &udp, 54))}, []string{"egress-no-dns p"}},
 		{"egress with DNS", []*model.Policy{policy("p", 1, out, pods, to(allow, &udp, 53))}, nil},
 		{"DNS in another policy", []*model.Policy{policy("p", 1, out, pods, to(allow, &udp, 54)), policy("q", 2, out, pods, to(allow, &udp, 53))}, nil},
+		{"only domains, which cannot be asked for", []*model.Policy{policy("p", 1, out, pods, toName(allow))}, []string{"egress-no-dns p"}},
+		{"domains and DNS", []*model.Policy{policy("p", 1, out, pods, toName(allow), to(allow, &udp, 53))}, nil},
 		{"DNS is passed on", []*model.Policy{policy("p", 1, out, pods, pass)}, nil},
 		{"all but what is selected", []*model.Policy{policy("p", 1, in, "all()", not(allow))}, []string{"not-selector-alone p"}},
 		{"of a network", []*model.Policy{policy("p", 1, in, "all()", not(allow, netip.MustParsePrefix("10.0.0.0/8")))}, nil},

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/verdict"
@@ -16,8 +17,9 @@ type Matches struct {
 	// Refs are the endpoints and network sets, in the words of PolicyTests:
 	// blue/be-1, hep:node-1, networkset:blue/s, globalnetworkset:g.
 	Refs []string
-	// Nets are the networks that are written in the rule.
-	Nets []netip.Prefix
+	// Nets are the networks that are written in the rule, Domains the domains.
+	Nets    []netip.Prefix
+	Domains []domain.Pattern
 }
 
 // AppliesTo returns the endpoints that a policy applies to, in order.
@@ -35,7 +37,10 @@ func AppliesTo(s *model.State, p *model.Policy) Matches {
 // its service select, without what they exclude, and nodes as node:NAME.
 // Addresses that a network of the rule merely covers are not told.
 func PeerMatches(s *model.State, p model.Peer) Matches {
-	m := Matches{Nets: p.Nets}
+	m := Matches{Nets: p.Nets, Domains: p.Domains}
+	if len(p.Domains) > 0 {
+		return m // they stand alone
+	}
 	if p.Selector == nil && p.Nodes == nil && p.Service == nil && len(p.Nets) == 0 {
 		m.Anything = p.NotSelector == nil && len(p.NotNets) == 0
 		if p.NotSelector == nil {

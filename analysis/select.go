@@ -41,6 +41,8 @@ type Selected struct {
 	Labels map[string]string `json:"labels"`
 	// Addresses are the addresses or networks that rules match; never nil.
 	Addresses []string `json:"addresses"`
+	// Domains are those that a network set allows; nil for none.
+	Domains []string `json:"domains,omitempty"`
 
 	namespace string
 	see       selector.Labels
@@ -88,6 +90,9 @@ func candidates(s *model.State, kind string) []Selected {
 		}
 		if is("all") || is("networksets") && n.Namespace != "" || is("globalnetworksets") && n.Namespace == "" {
 			all = append(all, Selected{Kind: k, Name: name, Labels: n.Labels, Addresses: texts(n.Nets), namespace: n.Namespace, see: s.SetLabels(n)})
+			for _, d := range n.Domains {
+				all[len(all)-1].Domains = append(all[len(all)-1].Domains, d.String())
+			}
 		}
 	}
 	switch kind {

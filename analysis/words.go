@@ -3,7 +3,6 @@ package analysis
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -121,6 +120,9 @@ func peerInWords(p model.Peer) string {
 	if p.Service != nil {
 		add("the endpoints of service %s/%s", p.Service.Namespace, p.Service.Name)
 	}
+	if len(p.Domains) > 0 {
+		add("what is known as %s", listed(p.Domains))
+	}
 	if len(p.Nets) > 0 {
 		add("%s", listed(p.Nets))
 	}
@@ -158,9 +160,9 @@ func portsInWords(ranges []model.PortRange, names []string) string {
 	return "ports " + strings.Join(all, ", ")
 }
 
-func listed(nets []netip.Prefix) string {
+func listed[T fmt.Stringer](all []T) string {
 	const most = 5
-	texts := texts(nets)
+	texts := texts(all)
 	if len(texts) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(texts[:most], ", "), len(texts)-most)
 	}

@@ -147,6 +147,9 @@ func showTier(w io.Writer, p painter, tier analysis.EffectiveTier) error {
 		case policy.Rules == 0:
 			rules = "no rules"
 		}
+		if len(policy.Domains) > 0 {
+			rules += "; domains " + strings.Join(policy.Domains, ", ")
+		}
 		if policy.Staged {
 			rules += " (staged: not enforced)"
 		}

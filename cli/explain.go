@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,7 +12,9 @@ import (
 
 	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/compile"
+	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/evaluate"
+	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -23,7 +26,9 @@ func explainCommand() *cobra.Command {
 		Long: "Says whether a new connection is allowed, and why: at its source (egress), and if that\n" +
 			"allows, at its destination (ingress), with every rule that was looked at.\n\n" +
 			"A and B are NAMESPACE/POD, hep:NAME (a host endpoint), node:NAME (the host itself) or an\n" +
-			"IP address. P is tcp/80, udp/53, sctp/9, icmp, icmp/8 or icmp/8/0; a number alone is TCP,\n" +
+			"IP address. B may also be a domain name: it stands for the addresses that it is known to have\n" +
+			"(--learned says so), or, if none is known, for the one that a look-up would find.\n\n" +
+			"P is tcp/80, udp/53, sctp/9, icmp, icmp/8 or icmp/8/0; a number alone is TCP,\n" +
 			"and without --port the question is about tcp/80. IPv4 is taken where both ends have it;\n" +
 			"name addresses to ask about IPv6.\n\n" +
 			"The exit code is 0 for allow, 1 for deny, 2 for an error.",
@@ -34,6 +39,7 @@ func explainCommand() *cobra.Command {
 	}
 	e.in.flags(cmd)
 	e.out.flags(cmd, false)
+	cmd.Flags().StringArrayVar(&e.learned, "learned", nil, "what a domain name is taken to have been learned to be, as NAME=ADDRESS[,ADDRESS]; repeatable")
 	cmd.Flags().StringVar(&e.query.From, "from", "", "where the connection comes from")
 	cmd.Flags().StringVar(&e.query.To, "to", "", "where it goes")
 	cmd.Flags().StringVar(&e.port, "port", "", "what it is to, for instance tcp/80 (the default), udp/53, icmp")
@@ -46,6 +52,34 @@ type explainer struct {
 	out   output
 	query analysis.Query
 	port  string
+	// learned are names with addresses, as they are written.
+	learned []string
+}
+
+// learn puts what --learned says into the state.
+func learn(s *model.State, texts []string) error {
+	for _, text := range texts {
+		name, list, ok := strings.Cut(text, "=")
+		if !ok {
+			return usagef("--learned %s: write NAME=ADDRESS, for instance www.example.com=192.0.2.1", text)
+		}
+		l := &model.Learned{}
+		var err error
+		if l.Name, err = domain.ParseName(name); err != nil {
+			return usagef("--learned %s: %v", text, err)
+		}
+		for a := range strings.SplitSeq(list, ",") {
+			addr, err := netip.ParseAddr(strings.TrimSpace(a))
+			if err != nil {
+				return usagef("--learned %s: %q is not an address", text, a)
+			}
+			l.Addrs = append(l.Addrs, addr.Unmap().WithZone(""))
+		}
+		slices.SortFunc(l.Addrs, netip.Addr.Compare)
+		l.Addrs = slices.Compact(l.Addrs)
+		s.Apply(model.Put(l))
+	}
+	return nil
 }
 
 func (e *explainer) run(cmd *cobra.Command) error {
@@ -61,6 +95,9 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	}
 	state, err := e.in.state(cmd)
 	if err != nil {
+		return err
+	}
+	if err := learn(state, e.learned); err != nil {
 		return err
 	}
 	x, err := analysis.Explain(state, compile.Compile(state, compile.Options{}), e.query)
@@ -96,15 +133,53 @@ func showExplanation(w io.Writer, x *analysis.Explanation, guessed bool) {
 	if guessed {
 		what += p.faint(" (no --port was given)")
 	}
-	fmt.Fprintf(w, "%s  %s → %s  %s\n", p.bold(p.verdict(x.Verdict, mark(x.Verdict)+" "+x.Verdict)), x.From, x.To, what)
+	word := x.Verdict
+	if x.Domain != nil && !x.Domain.Known && len(x.Domain.AllowedBy) > 0 && x.Verdict == verdict.Allow.String() {
+		word += " once looked up"
+	}
+	fmt.Fprintf(w, "%s  %s → %s  %s\n", p.bold(p.verdict(x.Verdict, mark(x.Verdict)+" "+word)), x.From, x.To, what)
 	if ends := x.Source + " → " + x.Destination; ends != x.From+" → "+x.To {
 		fmt.Fprintf(w, "  %s\n", p.faint(ends))
+	}
+	if x.Domain != nil {
+		for _, line := range aboutDomain(x) {
+			fmt.Fprintf(w, "  %s\n", line)
+		}
 	}
 	showSide(w, p, "egress", x.From, x.Egress)
 	showSide(w, p, "ingress", x.To, x.Ingress)
 	if y := x.Pending; y != nil {
 		showPending(w, p, x, y)
 	}
+}
+
+// aboutDomain says what is known of the domain name that a connection goes to.
+func aboutDomain(x *analysis.Explanation) (lines []string) {
+	d := x.Domain
+	if d.Known {
+		var all []string
+		for _, a := range d.Addresses {
+			text := a.Address
+			if a.Verdict != x.Verdict {
+				text += " (" + a.Verdict + ")"
+			}
+			all = append(all, text)
+		}
+		lines = append(lines, d.Name+" was learned to be "+strings.Join(all, ", "))
+	} else {
+		lines = append(lines, d.Name+" has not been looked up, as far as is known here; "+x.Destination+" stands for the address that it will have")
+	}
+	for _, u := range d.AllowedBy {
+		text := fmt.Sprintf("rule %d of %s allows %s", u.Rule, u.Policy, u.Domain)
+		if u.Set != "" {
+			text += " (" + u.Set + ")"
+		}
+		lines = append(lines, text)
+	}
+	if len(d.AllowedBy) == 0 {
+		lines = append(lines, "no rule at the source names it: what holds is what holds for its address")
+	}
+	return lines
 }
 
 // showPending draws what staged policies would change, or says that it is

@@ -23,7 +23,7 @@ func selectCommand() *cobra.Command {
 			"projectcalico.org/orchestrator and projectcalico.org/serviceaccount. Labels of its namespace and\n" +
 			"service account are matched with --kind namespaces and --kind serviceaccounts, as\n" +
 			"namespaceSelector and serviceAccountSelector do. all() is everything; global() is what is in no\n" +
-			"namespace.\n\n" +
+			"namespace. Of network sets the domains are listed after the networks.\n\n" +
 			"KIND is one of " + strings.Join(analysis.SelectKinds(), ", ") + ".\n\n" +
 			"The exit code is 0 if something matches, 1 if nothing does, 2 for an error.",
 		Example: "  tierwall select -f cluster.yaml \"app/tier == 'FE'\"\n  tierwall select --kind namespaces \"color in {'blue', 'green'}\"",
@@ -85,7 +85,7 @@ func showSelected(cmd *cobra.Command, out *output, matched []analysis.Selected) 
 	if !done {
 		t := rows{head: []string{"kind", "name", "addresses", "labels"}}
 		for _, s := range matched {
-			t.body = append(t.body, []string{s.Kind, s.Name, strings.Join(s.Addresses, ","), labels(s.Labels)})
+			t.body = append(t.body, []string{s.Kind, s.Name, strings.Join(slices.Concat(s.Addresses, s.Domains), ","), labels(s.Labels)})
 		}
 		if err := out.table(w, t); err != nil {
 			return err
