@@ -14,6 +14,9 @@ import (
 type Query struct {
 	From, To string
 	Port     Port
+	// NoWarnings leaves Explanation.Warnings empty, which take most of the time
+	// in a large state.
+	NoWarnings bool
 }
 
 // Explanation is the verdict for one connection and the way to it. Its JSON is
@@ -129,16 +132,24 @@ func explain(s *model.State, t *table.Tables, q Query) (*Explanation, error) {
 		return nil, err
 	}
 	x.Verdict, x.Egress, x.Ingress = o.Verdict.String(), sideOf(o.Egress), sideOf(o.Ingress)
+	if !q.NoWarnings {
+		x.Warnings = warnings(s, c)
+	}
+	return x, nil
+}
+
+// warnings are the findings about the policies that apply on either side.
+func warnings(s *model.State, c model.Connection) []model.Problem {
+	var all []model.Problem
 	for _, side := range []struct {
 		at *model.Endpoint
 		d  verdict.Direction
 	}{{c.Egress.Endpoint, verdict.Egress}, {c.Ingress.Endpoint, verdict.Ingress}} {
 		if side.at != nil {
-			x.Warnings = append(x.Warnings, FindingsAt(s, side.at, side.d)...)
+			all = append(all, FindingsAt(s, side.at, side.d)...)
 		}
 	}
-	x.Warnings = slices.Compact(x.Warnings)
-	return x, nil
+	return slices.Compact(all)
 }
 
 // sideOf returns a passage in the form of an explanation; nil for nil.

@@ -19,11 +19,31 @@ import (
 // these policies alone. Staged policies are looked at in State.Pending. An
 // endpoint that a finding names stands for all with its labels.
 func Findings(s *model.State, ids ...verdict.PolicyID) []model.Problem {
-	f := newFinder(s, kinds(s))
+	f := newFinder(s, nil)
 	for _, id := range ids {
 		f.about[id] = true
 	}
+	f.endpoints = kinds(s, f.touched(ids))
 	return f.all()
+}
+
+// touched returns the endpoints that findings about the policies can be about:
+// those that one of them applies to, all if none is named. They are in order.
+func (f *finder) touched(ids []verdict.PolicyID) []*model.Endpoint {
+	all := f.state.SortedEndpoints()
+	if len(ids) == 0 {
+		return all
+	}
+	var policies []*model.Policy
+	for _, id := range ids {
+		if p := f.state.Policies[id]; p != nil {
+			policies = append(policies, p)
+		}
+	}
+	return slices.DeleteFunc(all, func(e *model.Endpoint) bool {
+		labels := f.state.Labels(e)
+		return !slices.ContainsFunc(policies, func(p *model.Policy) bool { return appliesTo(p, e, labels) })
+	})
 }
 
 // FindingsAt returns the findings about the policies that apply to an endpoint
@@ -59,14 +79,15 @@ func newFinder(s *model.State, endpoints []*model.Endpoint) *finder {
 	return &finder{state: s, oracle: evaluate.New(s), endpoints: endpoints, about: map[verdict.PolicyID]bool{}, said: map[[2]string]bool{}}
 }
 
-// kinds returns one endpoint of all that have the same labels, and so the same
-// policies: replicas are looked at once. They are in order.
-func kinds(s *model.State) []*model.Endpoint {
+// kinds returns one endpoint of all that no policy's selector tells apart, and
+// that so have the same policies: replicas are looked at once. They are in
+// order.
+func kinds(s *model.State, all []*model.Endpoint) []*model.Endpoint {
 	var out []*model.Endpoint
 	seen := map[string]bool{}
-	for _, e := range s.SortedEndpoints() {
-		key := fmt.Sprint(e.ID.Kind, e.ID.Namespace, e.ServiceAccount, e.Profiles, e.Labels) // maps are printed in order
-		if !seen[key] {
+	keys := selectorKeys(s)
+	for _, e := range all {
+		if key := signature(s, e, keys); !seen[key] {
 			seen[key] = true
 			out = append(out, e)
 		}
@@ -77,6 +98,9 @@ func kinds(s *model.State) []*model.Endpoint {
 func (f *finder) all() []model.Problem {
 	for _, t := range f.state.Ordered() {
 		for _, p := range t.Policies {
+			if !f.isAbout(p) {
+				continue
+			}
 			f.logOnly(t, p)
 			f.emptyEgress(p)
 			f.notSelectorAlone(p)
@@ -108,9 +132,11 @@ func (f *finder) all() []model.Problem {
 	return f.found
 }
 
+func (f *finder) isAbout(p *model.Policy) bool { return len(f.about) == 0 || f.about[p.ID] }
+
 func (f *finder) say(p *model.Policy, code, path, hint, format string, args ...any) {
 	key := [2]string{code, p.ID.String() + " " + path}
-	if f.said[key] || len(f.about) > 0 && !f.about[p.ID] {
+	if f.said[key] || !f.isAbout(p) {
 		return
 	}
 	f.said[key] = true

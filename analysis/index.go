@@ -22,6 +22,7 @@ type Index struct {
 
 	groups  []indexGroup
 	groupOf map[verdict.EndpointID]int
+	count   map[verdict.PolicyID]int // of endpoints that it applies to
 }
 
 // indexGroup is endpoints that no policy's selector tells apart.
@@ -33,16 +34,19 @@ type indexGroup struct {
 
 // NewIndex returns the index of a state.
 func NewIndex(s *model.State) *Index {
-	x := &Index{Endpoints: s.SortedEndpoints(), Tiers: s.Ordered(), groupOf: make(map[verdict.EndpointID]int, len(s.Endpoints))}
+	x := &Index{Endpoints: s.SortedEndpoints(), Tiers: s.Ordered(), groupOf: make(map[verdict.EndpointID]int, len(s.Endpoints)), count: map[verdict.PolicyID]int{}}
 	x.group(s)
-	policies := slices.Collect(maps.Values(s.Policies))
+	var policies filing[*model.Policy]
+	for _, p := range s.Policies {
+		policies.add(p.Selector, p)
+	}
 	for _, staged := range s.Staged {
 		if staged.Policy != nil {
-			policies = append(policies, staged.Policy)
+			policies.add(staged.Policy.Selector, staged.Policy)
 		}
 	}
 	for i := range x.groups {
-		x.apply(s, &x.groups[i], policies)
+		x.apply(s, &x.groups[i], &policies)
 	}
 	return x
 }
@@ -99,40 +103,37 @@ func signature(s *model.State, e *model.Endpoint, keys []string) string {
 	return b.String()
 }
 
-func (x *Index) apply(s *model.State, g *indexGroup, policies []*model.Policy) {
-	labels := s.Labels(g.members[0])
-	for _, p := range policies {
-		if !appliesTo(p, g.members[0], labels) {
-			continue
+func (x *Index) apply(s *model.State, g *indexGroup, policies *filing[*model.Policy]) {
+	policies.matching(s.Labels(g.members[0]), func(p *model.Policy) {
+		if !concerns(p, g.members[0]) {
+			return
 		}
 		g.applies[p.ID] = true
+		x.count[p.ID] += len(g.members)
 		if s.Policies[p.ID] != p { // staged
-			continue
+			return
 		}
 		for d := range g.count {
 			if p.Applies[d] {
 				g.count[d]++
 			}
 		}
-	}
+	})
 }
 
-// appliesTo reports whether a policy holds for an endpoint in any stage: those
-// that hold in no normal stage are for host endpoints only.
+// appliesTo reports whether a policy holds for an endpoint in any stage.
 func appliesTo(p *model.Policy, e *model.Endpoint, labels selector.Labels) bool {
-	return p.Selector != nil && (e.ID.Kind == verdict.Host || p.In(verdict.Normal)) && p.Selector.Matches(labels)
+	return p.Selector != nil && concerns(p, e) && p.Selector.Matches(labels)
+}
+
+// concerns reports whether a policy is for such endpoints at all: those that
+// hold in no normal stage are for host endpoints only.
+func concerns(p *model.Policy, e *model.Endpoint) bool {
+	return e.ID.Kind == verdict.Host || p.In(verdict.Normal)
 }
 
 // Count returns how many endpoints a policy applies to.
-func (x *Index) Count(p verdict.PolicyID) int {
-	n := 0
-	for _, g := range x.groups {
-		if g.applies[p] {
-			n += len(g.members)
-		}
-	}
-	return n
-}
+func (x *Index) Count(p verdict.PolicyID) int { return x.count[p] }
 
 // Policies returns how many enforced policies apply to an endpoint in each
 // direction.

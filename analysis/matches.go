@@ -125,23 +125,34 @@ type SetUse struct {
 	Rule      int
 }
 
-// SetUses returns the rules that match a network set, in the order of the
-// policies' names; both the source and the destination are looked at.
-func SetUses(s *model.State, n *model.NetworkSet) []SetUse {
-	var all []SetUse
-	labels := s.SetLabels(n)
-	is := func(p model.Peer) bool {
-		return p.Selector != nil && p.Selector.Matches(labels) || p.NotSelector != nil && p.NotSelector.Matches(labels)
-	}
+// SetUses finds the rules that match network sets; it is of one state.
+type SetUses struct {
+	state *model.State
+	rules filing[SetUse]
+}
+
+// NewSetUses returns the uses in a state.
+func NewSetUses(s *model.State) *SetUses {
+	u := &SetUses{state: s}
 	for id, p := range s.Policies {
 		for d, rules := range p.Rules {
 			for _, r := range rules {
-				if is(r.Source) || is(r.Destination) {
-					all = append(all, SetUse{id, verdict.Direction(d), r.Index})
+				use := SetUse{id, verdict.Direction(d), r.Index}
+				for _, peer := range []model.Peer{r.Source, r.Destination} {
+					u.rules.add(peer.Selector, use)
+					u.rules.add(peer.NotSelector, use)
 				}
 			}
 		}
 	}
+	return u
+}
+
+// Of returns the rules that match a network set, in the order of the policies'
+// names; both the source and the destination are looked at.
+func (u *SetUses) Of(n *model.NetworkSet) []SetUse {
+	var all []SetUse
+	u.rules.matching(u.state.SetLabels(n), func(use SetUse) { all = append(all, use) })
 	slices.SortFunc(all, cmpUse)
 	return slices.Compact(all)
 }

@@ -16,7 +16,7 @@ import (
 type Oracle struct {
 	state *model.State
 	tiers []model.OrderedTier
-	hosts map[netip.Addr][]model.Labels
+	hosts map[netip.Addr][]*model.Endpoint
 	nets  []labelledNets
 	// names are the domain names that addresses were learned to have.
 	names map[netip.Addr][]domain.Name
@@ -30,10 +30,10 @@ type labelledNets struct {
 
 // New returns an oracle for the state.
 func New(s *model.State) *Oracle {
-	o := &Oracle{state: s, tiers: s.Ordered(), hosts: map[netip.Addr][]model.Labels{}, names: map[netip.Addr][]domain.Name{}}
+	o := &Oracle{state: s, tiers: s.Ordered(), hosts: map[netip.Addr][]*model.Endpoint{}, names: map[netip.Addr][]domain.Name{}}
 	for _, e := range s.Endpoints {
 		for _, a := range e.Addrs {
-			o.hosts[a] = append(o.hosts[a], s.Labels(e))
+			o.hosts[a] = append(o.hosts[a], e)
 		}
 	}
 	for _, n := range s.NetworkSets {
@@ -114,10 +114,8 @@ func (o *Oracle) EffectiveStage(e *model.Endpoint, stage verdict.Stage, d verdic
 // who is an address with the endpoints that have it, for those who read.
 func (o *Oracle) who(a netip.Addr) string {
 	var names []string
-	for _, e := range o.state.Endpoints {
-		if slices.Contains(e.Addrs, a) {
-			names = append(names, e.ID.String())
-		}
+	for _, e := range o.hosts[a] {
+		names = append(names, e.ID.String())
 	}
 	for _, n := range o.names[a] {
 		names = append(names, string(n))
@@ -133,8 +131,8 @@ func (o *Oracle) who(a netip.Addr) string {
 // stands for (semantics.md section 6.3): matching is by address. names says that
 // the domains of network sets count.
 func (o *Oracle) selected(s *selector.Selector, a netip.Addr, names bool) bool {
-	for _, l := range o.hosts[a] {
-		if s.Matches(l) {
+	for _, e := range o.hosts[a] {
+		if s.Matches(o.state.Labels(e)) {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/tierwall/tierwall/domain"
@@ -183,6 +184,47 @@ func (s *State) Objects() []Object {
 	all = collect(all, s.Staged)
 	all = collect(all, s.Learned)
 	return collect(all, s.Policies)
+}
+
+// Clone returns a state that shares its objects with this one, which nobody
+// changes, and nothing else.
+func (s *State) Clone() *State {
+	out := *s
+	out.Namespaces = maps.Clone(s.Namespaces)
+	out.ServiceAccounts = maps.Clone(s.ServiceAccounts)
+	out.Nodes = maps.Clone(s.Nodes)
+	out.Endpoints = maps.Clone(s.Endpoints)
+	out.NetworkSets = maps.Clone(s.NetworkSets)
+	out.Tiers = maps.Clone(s.Tiers)
+	out.Policies = maps.Clone(s.Policies)
+	out.Profiles = maps.Clone(s.Profiles)
+	out.EndpointSlices = maps.Clone(s.EndpointSlices)
+	out.Services = maps.Clone(s.Services)
+	out.Configurations = maps.Clone(s.Configurations)
+	out.Staged = maps.Clone(s.Staged)
+	out.Learned = maps.Clone(s.Learned)
+	return &out
+}
+
+// Changes returns what makes one state of another, in no order. Objects that
+// both states share are taken to be the same, all others to have changed.
+func Changes(from, to *State) []Change {
+	before := map[Key]Object{}
+	for _, o := range from.Objects() {
+		before[o.Key()] = o
+	}
+	var all []Change
+	for _, o := range to.Objects() {
+		k := o.Key()
+		if before[k] != o {
+			all = append(all, Put(o))
+		}
+		delete(before, k)
+	}
+	for k := range before {
+		all = append(all, Delete(k))
+	}
+	return all
 }
 
 func collect[K comparable, V Object](all []Object, m map[K]V) []Object {

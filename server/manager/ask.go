@@ -56,7 +56,7 @@ func (m *Manager) Explain(w http.ResponseWriter, r *http.Request) {
 		fail(w, problem(http.StatusBadRequest, "invalid", err.Error()))
 		return
 	}
-	q := analysis.Query{From: in.From, To: in.To, Port: port}
+	q := analysis.Query{From: in.From, To: in.To, Port: port, NoWarnings: true}
 	x, err := v.explain(q)
 	if err != nil {
 		fail(w, problem(http.StatusUnprocessableEntity, "invalid", err.Error()))
@@ -76,7 +76,8 @@ func (v *view) explain(q analysis.Query) (x *analysis.Explanation, err error) {
 	if err != nil || len(v.state.Staged) == 0 {
 		return x, err
 	}
-	y, err := analysis.Explain(v.state.Pending(), v.pending(), q)
+	var y *analysis.Explanation
+	v.engines.pending.at(v.pending(), func(_ *compile.Compiler, t *table.Tables, s *model.State) { y, err = analysis.Explain(s, t, q) })
 	if err != nil {
 		return nil, err
 	}

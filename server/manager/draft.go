@@ -226,7 +226,7 @@ func joined(sentences []string) string {
 // findings are what is right and probably not meant, in the state as if the
 // draft were in it.
 func findings(s *model.State, d drafted) []Warning {
-	with := copyState(s)
+	with := s.Clone()
 	with.Apply(model.Put(d.policy))
 	var all []Warning
 	for _, p := range analysis.Findings(with, d.policy.ID) {

@@ -87,7 +87,7 @@ func (v *view) card(p *model.Policy, place int) PolicyCard {
 	c := PolicyCard{
 		Id: p.ID.String(), Kind: p.ID.Kind, Namespace: text(p.ID.Namespace), Name: p.ID.Name, Tier: p.Tier, Order: p.Order, Place: number(place),
 		Types: []PolicyCardTypes{}, Endpoints: v.index().Count(p.ID), IngressRules: ruleCount(p, verdict.Ingress), EgressRules: ruleCount(p, verdict.Egress),
-		Sentence: analysis.PolicySentence(p), Problems: toldAll(v.problems[p.ID.String()]), Movable: analysis.Movable(p.ID.Kind),
+		Sentence: analysis.PolicySentence(p), Problems: toldAll(v.problems()[p.ID.String()]), Movable: analysis.Movable(p.ID.Kind),
 	}
 	for d, name := range map[verdict.Direction]PolicyCardTypes{verdict.Ingress: "Ingress", verdict.Egress: "Egress"} {
 		if p.Applies[d] {
@@ -130,19 +130,30 @@ func (v *view) stagedCard(s *model.StagedPolicy) PolicyCard {
 		c = v.card(s.Policy, 0)
 		c.StagedAction = &set
 	} else {
-		c = PolicyCard{Id: s.ID.String(), Kind: s.ID.Kind, Namespace: text(s.ID.Namespace), Name: s.ID.Name, Tier: v3.DefaultTier,
-			Types: []PolicyCardTypes{}, Sentence: "Would delete " + s.Replaces.String() + ".", Problems: toldAll(v.problems[s.ID.String()]), StagedAction: &remove}
+		c = PolicyCard{Id: s.ID.String(), Kind: s.ID.Kind, Namespace: text(s.ID.Namespace), Name: s.ID.Name, Tier: v.stagedTier(s),
+			Types: []PolicyCardTypes{}, Sentence: "Would delete " + s.Replaces.String() + ".", Problems: toldAll(v.problems()[s.ID.String()]), StagedAction: &remove}
 		if old := v.state.Policies[s.Replaces]; old != nil {
-			c.Tier, c.Order = old.Tier, old.Order
+			c.Order = old.Order
 		}
 	}
 	c.Staged, c.Movable, c.Replaces = true, false, text(s.Replaces.String())
 	return c
 }
 
+// stagedTier is the tier that a staged policy is shown in: its own, or that of
+// what it would delete.
+func (v *view) stagedTier(s *model.StagedPolicy) string {
+	if s.Policy != nil {
+		return s.Policy.Tier
+	}
+	if old := v.state.Policies[s.Replaces]; old != nil {
+		return old.Tier
+	}
+	return v3.DefaultTier
+}
+
 // board puts the whole board together, without a filter.
 func (v *view) board() []BoardTier {
-	byName := map[string]*BoardTier{}
 	var tiers []model.OrderedTier
 	placed := map[string]bool{}
 	for _, t := range v.index().Tiers {
@@ -155,7 +166,7 @@ func (v *view) board() []BoardTier {
 	}
 	staged := map[string][]*model.StagedPolicy{}
 	for _, s := range v.state.Staged {
-		tier := v.stagedCard(s).Tier
+		tier := v.stagedTier(s)
 		if staged[tier] = append(staged[tier], s); !placed[tier] {
 			tiers, placed[tier] = append(tiers, model.OrderedTier{Tier: &model.Tier{Name: tier}, Missing: true}), true
 		}
@@ -171,7 +182,6 @@ func (v *view) board() []BoardTier {
 			b.End = "Pass"
 		}
 		b.Total = len(b.Policies)
-		byName[t.Name] = &b
 		out = append(out, b)
 	}
 	return out

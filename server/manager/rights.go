@@ -27,7 +27,11 @@ type readable struct {
 }
 
 func (r readable) in(namespace string) bool {
-	return r.all || slices.Contains(r.namespaces, namespace)
+	if r.all {
+		return true
+	}
+	_, found := slices.BinarySearch(r.namespaces, namespace)
+	return found
 }
 
 // rights are what a user may read, by the name of the kind.

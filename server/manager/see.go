@@ -11,7 +11,6 @@ import (
 
 	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/model"
-	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -58,7 +57,7 @@ func (m *Manager) GetCluster(w http.ResponseWriter, r *http.Request, params GetC
 
 func (v *view) allProblems() []FieldProblem {
 	var all []model.Problem
-	for _, p := range v.problems {
+	for _, p := range v.problems() {
 		all = append(all, p...)
 	}
 	model.SortProblems(all)
@@ -181,7 +180,7 @@ func (m *Manager) ListNetworkSets(w http.ResponseWriter, r *http.Request, params
 	out := NetworkSetPage{Items: []NetworkSet{}, Total: total, Offset: offset, View: v.info()}
 	for _, n := range page {
 		set := networkSet(n)
-		for _, u := range analysis.SetUses(v.state, n) {
+		for _, u := range v.uses().Of(n) {
 			if len(set.UsedBy) == maxUses {
 				break
 			}
@@ -247,77 +246,15 @@ func (v *view) namespace(name string, pods map[model.Key]int) Namespace {
 			n.Policies++
 		}
 	}
-	inherited := inheritedLabels{model.PrefixNamespace, name, n.Labels}
-	n.SelectedBy = v.selecting(inherited)
+	n.SelectedBy = v.selecting().by(model.PrefixNamespace, name, n.Labels)
 	for k, a := range v.state.ServiceAccounts {
 		if k.Namespace == name {
 			n.ServiceAccounts = append(n.ServiceAccounts, ServiceAccount{Namespace: name, Name: k.Name, Labels: labelsOf(a.Labels),
-				Pods: pods[model.Key{Namespace: name, Name: k.Name}], SelectedBy: v.selecting(inheritedLabels{model.PrefixServiceAcct, k.Name, a.Labels})})
+				Pods: pods[model.Key{Namespace: name, Name: k.Name}], SelectedBy: v.selecting().by(model.PrefixServiceAcct, k.Name, a.Labels)})
 		}
 	}
 	slices.SortFunc(n.ServiceAccounts, func(a, b ServiceAccount) int { return cmp.Compare(a.Name, b.Name) })
 	return n
-}
-
-// inheritedLabels are the labels that something gives what is in it.
-type inheritedLabels struct {
-	prefix, name string
-	labels       map[string]string
-}
-
-// selecting returns the policies that name a label which is inherited from here,
-// with a value that is there.
-func (v *view) selecting(from inheritedLabels) []string {
-	has := func(s *selector.Selector) bool {
-		if s == nil {
-			return false
-		}
-		for _, k := range s.Keys() {
-			key, ok := strings.CutPrefix(k, from.prefix)
-			if _, labelled := from.labels[key]; ok && (labelled || key == model.LabelName) && from.meets(s, k) {
-				return true
-			}
-		}
-		return false
-	}
-	out := []string{}
-	for id, p := range v.state.Policies {
-		found := has(p.Selector)
-		for _, rules := range p.Rules {
-			for _, r := range rules {
-				found = found || has(r.Source.Selector) || has(r.Destination.Selector) || has(r.Source.NotSelector) || has(r.Destination.NotSelector)
-			}
-		}
-		if found {
-			out = append(out, id.String())
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// meets reports whether nothing that the selector requires of a label rules the
-// place out.
-func (l inheritedLabels) meets(s *selector.Selector, key string) bool {
-	for _, r := range s.Requirements() {
-		if r.Key == key && !r.Holds(l) {
-			return false
-		}
-	}
-	return true
-}
-
-// Label implements selector.Labels.
-func (l inheritedLabels) Label(key string) (string, bool) {
-	rest, ok := strings.CutPrefix(key, l.prefix)
-	if !ok {
-		return "", false
-	}
-	if rest == model.LabelName {
-		return l.name, true
-	}
-	value, ok := l.labels[rest]
-	return value, ok
 }
 
 // ListLabels implements ServerInterface.

@@ -178,25 +178,9 @@ func (s *store) now() *snapshot {
 
 func (s *store) nowLocked() *snapshot {
 	if s.current == nil {
-		s.current = &snapshot{version: s.version, state: copyState(s.state), problems: maps.Clone(s.problems)}
+		s.current = &snapshot{version: s.version, state: s.state.Clone(), problems: maps.Clone(s.problems)}
 	}
 	return s.current
-}
-
-// copyState shares the objects, which are never changed.
-func copyState(s *model.State) *model.State {
-	out := *s
-	out.Namespaces = maps.Clone(s.Namespaces)
-	out.ServiceAccounts = maps.Clone(s.ServiceAccounts)
-	out.Nodes = maps.Clone(s.Nodes)
-	out.Endpoints = maps.Clone(s.Endpoints)
-	out.NetworkSets = maps.Clone(s.NetworkSets)
-	out.Tiers = maps.Clone(s.Tiers)
-	out.Policies = maps.Clone(s.Policies)
-	out.Profiles = maps.Clone(s.Profiles)
-	out.EndpointSlices = maps.Clone(s.EndpointSlices)
-	out.Staged = maps.Clone(s.Staged)
-	return &out
 }
 
 // compiled calls f with the compiler of the whole state, brought up to date, and

@@ -20,55 +20,81 @@ import (
 // view is what one sort of user sees at one moment: what users with the same
 // rights share.
 type view struct {
-	store    *store
-	version  int64
-	rights   rights
-	whole    bool
-	state    *model.State
-	problems map[string][]model.Problem
+	store   *store
+	version int64
+	rights  rights
+	whole   bool
+	state   *model.State
+	engines *engines
 
-	index    func() *analysis.Index
-	cards    func() []BoardTier
-	compiler func() *compiledView
-	pending  func() *table.Tables
+	// What follows is found when it is first asked for.
+
+	// problems are by Kind/namespace/name.
+	problems  func() map[string][]model.Problem
+	index     func() *analysis.Index
+	cards     func() []BoardTier
+	uses      func() *analysis.SetUses
+	selecting func() *selecting
+	pending   func() *model.State
 }
 
-// compiledView is the compiler of a view that is not whole.
-type compiledView struct {
+// engines are the compilers of what users with the same rights see; views of
+// later states go on with them.
+type engines struct {
+	// own is of a view that is not whole, pending of what would be if everything
+	// staged were enforced.
+	own, pending engine
+}
+
+// engine is a compiler that is brought to the state that is asked for, by what
+// differs from the last one.
+type engine struct {
 	mu       sync.Mutex
 	compiler *compile.Compiler
+	state    *model.State
 	tables   *table.Tables
 }
 
+// at calls f with the compiler at a state, its tables and that state. Nobody
+// else uses the compiler meanwhile; f leaves it as it was.
+func (e *engine) at(s *model.State, f func(c *compile.Compiler, t *table.Tables, s *model.State)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.compiler == nil {
+		e.compiler, e.state = compile.New(compile.Options{}), model.NewState()
+	}
+	if e.state != s {
+		e.compiler.Apply(model.Changes(e.state, s)...)
+		e.state, e.tables = s, e.compiler.Tables()
+	}
+	f(e.compiler, e.tables, s)
+}
+
 // newView makes the view that rights give of a snapshot.
-func newView(s *store, snap *snapshot, r rights) *view {
-	v := &view{store: s, version: snap.version, rights: r, whole: r.everything(), state: snap.state, problems: snap.problems}
+func newView(s *store, snap *snapshot, r rights, e *engines) *view {
+	v := &view{store: s, version: snap.version, rights: r, whole: r.everything(), state: snap.state, engines: e}
 	if !v.whole {
 		v.state = restrict(snap.state, r)
-		v.problems = maps.Clone(snap.problems)
-		maps.DeleteFunc(v.problems, func(object string, _ []model.Problem) bool { return !r.sees(object) })
 	}
-	v.problems = v.withChecks()
+	v.problems = sync.OnceValue(func() map[string][]model.Problem { return v.seenProblems(snap.problems) })
 	v.index = sync.OnceValue(func() *analysis.Index { return analysis.NewIndex(v.state) })
 	v.cards = sync.OnceValue(v.board)
-	v.compiler = sync.OnceValue(func() *compiledView {
-		c := compile.New(compile.Options{})
-		var all []model.Change
-		for _, o := range v.state.Objects() {
-			all = append(all, model.Put(o))
-		}
-		c.Apply(all...)
-		return &compiledView{compiler: c, tables: c.Tables()}
-	})
-	v.pending = sync.OnceValue(func() *table.Tables { return compile.Compile(v.state.Pending(), compile.Options{}) })
+	v.uses = sync.OnceValue(func() *analysis.SetUses { return analysis.NewSetUses(v.state) })
+	v.selecting = sync.OnceValue(func() *selecting { return newSelecting(v.state) })
+	v.pending = sync.OnceValue(v.state.Pending)
 	return v
 }
 
-// withChecks adds the problems that only show between objects.
-func (v *view) withChecks() map[string][]model.Problem {
-	all := maps.Clone(v.problems)
+// seenProblems are those of the objects that are seen, with the problems that
+// only show between them. That a profile is missing cannot be told by who does
+// not see all.
+func (v *view) seenProblems(of map[string][]model.Problem) map[string][]model.Problem {
+	all := maps.Clone(of)
+	maps.DeleteFunc(all, func(object string, _ []model.Problem) bool { return !v.rights.sees(object) })
 	for _, p := range translate.Check(v.state) {
-		all[p.Object] = append(slices.Clip(all[p.Object]), p)
+		if p.Code != "profile-missing" || v.rights["Profile"].all {
+			all[p.Object] = append(slices.Clip(all[p.Object]), p)
+		}
 	}
 	return all
 }
@@ -86,11 +112,11 @@ func (r rights) sees(object string) bool {
 	return r[id[0]].in(part)
 }
 
-// restrict leaves out what may not be read. Tiers stay, since what a policy
-// means depends on them: who reads a policy reads its tier's name there. Whether
-// a tier is shown for itself is decided where it is shown.
+// restrict leaves out what may not be read. Tiers and configurations stay, since
+// what a policy means depends on them: who reads a policy reads its tier's name
+// there. Whether a tier is shown for itself is decided where it is shown.
 func restrict(s *model.State, r rights) *model.State {
-	out := copyState(s)
+	out := s.Clone()
 	maps.DeleteFunc(out.Namespaces, func(name string, _ *model.Namespace) bool { return !r["Namespace"].in(name) })
 	maps.DeleteFunc(out.ServiceAccounts, func(k model.Key, _ *model.ServiceAccount) bool { return !r["ServiceAccount"].in(k.Namespace) })
 	maps.DeleteFunc(out.Nodes, func(string, *model.Node) bool { return !r["Node"].all })
@@ -107,21 +133,14 @@ func restrict(s *model.State, r rights) *model.State {
 		return !r["Profile"].all && name != model.DefaultAllowProfile().Name
 	})
 	maps.DeleteFunc(out.EndpointSlices, func(k model.Key, _ *model.EndpointSlice) bool { return !r["EndpointSlice"].in(k.Namespace) })
+	maps.DeleteFunc(out.Services, func(k model.Key, _ *model.Service) bool { return !r["Service"].in(k.Namespace) })
 	return out
 }
 
 // showsTier reports whether a tier is shown: it may be read, or a policy in it
 // may.
 func (v *view) showsTier(name string) bool {
-	if v.rights["Tier"].in(name) {
-		return true
-	}
-	for _, p := range v.state.Policies {
-		if p.Tier == name {
-			return true
-		}
-	}
-	return false
+	return v.rights["Tier"].in(name) || slices.ContainsFunc(v.index().Tiers, func(t model.OrderedTier) bool { return t.Name == name })
 }
 
 // compiled calls f with the compiler of what is seen, its tables and the state
@@ -131,10 +150,7 @@ func (v *view) compiled(f func(c *compile.Compiler, t *table.Tables, s *model.St
 		v.store.compiled(func(c *compile.Compiler, t *table.Tables, snap *snapshot) { f(c, t, snap.state) })
 		return
 	}
-	own := v.compiler()
-	own.mu.Lock()
-	defer own.mu.Unlock()
-	f(own.compiler, own.tables, v.state)
+	v.engines.own.at(v.state, f)
 }
 
 // info is what answers say of the view.
@@ -175,14 +191,19 @@ func (c *views) of(s *store, r rights) *view {
 	snap := s.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v := c.byKey[key]; v != nil && v.version == snap.version {
-		return v
+	last := c.byKey[key]
+	if last != nil && last.version == snap.version {
+		return last
 	}
 	const most = 16
-	if len(c.byKey) >= most {
+	if last == nil && len(c.byKey) >= most {
 		clear(c.byKey)
 	}
-	v := newView(s, snap, r)
+	e := &engines{}
+	if last != nil {
+		e = last.engines
+	}
+	v := newView(s, snap, r, e)
 	c.byKey[key] = v
 	return v
 }
