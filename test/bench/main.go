@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/tierwall/tierwall/test/scale"
 )
 
 // figure is one measurement. Value is the median of the runs.
@@ -74,7 +76,10 @@ func measure(only, out string) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var figures []figure
-	all := []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), learning(), validate(), preview()}
+	wide := scale.Large()
+	wide.Endpoints *= 2
+	all := []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), learning(), validate(), preview(),
+		answers(scale.Large()), answers(wide)}
 	for _, b := range append(all, kernel(fullEffort)...) {
 		if !slices.ContainsFunc(b.names, pattern.MatchString) {
 			continue

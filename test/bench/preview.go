@@ -19,7 +19,7 @@ const previewed = 5000
 // 5,000 endpoints of 200 applications: one that concerns a single application,
 // and one that denies everything, so that every pair changes.
 func preview() benchmark {
-	name := fmt.Sprintf("manager/preview/%d", previewed)
+	name := fmt.Sprintf("manager/analysis/preview/%d", previewed)
 	return benchmark{names: []string{name, name + "/deny-all"}, run: func(*regexp.Regexp) ([]figure, error) {
 		w := shapeA(float64(previewed) / 250_000)
 		s, c := model.NewState(), compile.New(compile.Options{})
