@@ -39,12 +39,7 @@ type rights map[string]readable
 
 // everything reports whether nothing is hidden.
 func (r rights) everything() bool {
-	for _, k := range r {
-		if !k.all {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(manifest.Kinds(), func(k manifest.Kind) bool { return !r[k.Name].all })
 }
 
 // key is equal for equal rights.

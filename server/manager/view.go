@@ -134,7 +134,9 @@ func restrict(s *model.State, r rights) *model.State {
 	})
 	maps.DeleteFunc(out.EndpointSlices, func(k model.Key, _ *model.EndpointSlice) bool { return !r["EndpointSlice"].in(k.Namespace) })
 	maps.DeleteFunc(out.Services, func(k model.Key, _ *model.Service) bool { return !r["Service"].in(k.Namespace) })
-	clear(out.Learned) // who asked for which names is not told to those who do not see all
+	if !r.everything() { // who asked for which names is not told to those who do not see all
+		clear(out.Learned)
+	}
 	return out
 }
 

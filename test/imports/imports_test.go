@@ -37,6 +37,7 @@ var order = [][]string{
 	{"server", "server/status"},
 	{"cli"},
 	{"cmd/tierwall", "cmd/tierwall-labhost"},
+	{"test/scale"},
 	{"test"},
 }
 
