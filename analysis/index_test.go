@@ -94,7 +94,9 @@ func TestSetUses(t *testing.T) {
 			if len(got) != len(want) || slices.ContainsFunc(got, func(u analysis.SetUse) bool { return !want[u] }) {
 				t.Fatalf("seed %d: %s is used by %v, want %v", seed, n.Key(), got, want)
 			}
-			if !slices.IsSortedFunc(got, func(a, b analysis.SetUse) int { return slices.Compare([]byte(a.Policy.String()), []byte(b.Policy.String())) }) {
+			if !slices.IsSortedFunc(got, func(a, b analysis.SetUse) int {
+				return slices.Compare([]byte(a.Policy.String()), []byte(b.Policy.String()))
+			}) {
 				t.Errorf("seed %d: not in order: %v", seed, got)
 			}
 		}
