@@ -22,9 +22,6 @@ func (b builder) baseChains() []chain {
 	if b.needs[post{verdict.Forward, verdict.Egress}] {
 		forward = append(forward, at(verdict.Forward, verdict.Egress))
 	}
-	if b.needs[post{verdict.Forward, verdict.Ingress}] {
-		forward = append(append(forward, b.skips(verdict.Ingress)...), at(verdict.Forward, verdict.Ingress))
-	}
 	input := append([]rule{known(nil), loopback(expr.MetaKeyIIF)}, b.cutRules()...)
 	input = append(input, []rule{
 		{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))},

@@ -8,8 +8,8 @@
 //	                         pod that is not programmed is closed here
 //	at-host-...              interface -> the set's chain of the host endpoint, a chain for
 //	                         each stage and direction (semantics.md section 11)
-//	untracked-in, -out,      base chains at the priorities of raw and mangle; they are there
-//	before-dnat              while a policy asks for the stage
+//	untracked-in, -out,      base chains at the priorities of raw and mangle, and before
+//	before-dnat, forward-in  forward; they are there while a policy asks for the stage
 //	out-N, in-N              one chain a table.Set: the peer's address becomes a
 //	                         class (maps host4, net4, ...), the class a row (map rows-N)
 //	row-N                    protocol and ports -> verdict; rows that differ only in

@@ -131,14 +131,19 @@ func (b builder) untracked(d verdict.Direction) rule {
 // ctUntracked is the state of what conntrack was told to leave alone.
 const ctUntracked = 64
 
-// The base chains of the early stages, which are there while a policy needs
-// them, and the priorities of iptables' raw and mangle.
+// The base chains of the early stages and of forward ingress, which are there while
+// a policy needs them, and the priorities of iptables' raw and mangle.
 const (
 	untrackedInHook  = "untracked-in"
 	untrackedOutHook = "untracked-out"
 	preDNATHook      = "before-dnat"
+	forwardInHook    = "forward-in"
 	rawPriority      = -300
 	manglePriority   = -150
+	// beforeFilter is that of what host endpoints ask of traffic that comes in to
+	// be forwarded: before the policy of the pods that it goes to, which it does not
+	// skip even where an early stage's Allow skips the host's.
+	beforeFilter = -1
 )
 
 // needs says which early stages a policy asks for, by place.
@@ -166,6 +171,11 @@ func (b builder) earlyChains() []chain {
 		}
 		rules = append(rules, to(jumpTo(b.at(post{verdict.PreDNAT, verdict.Ingress}))))
 		list = append(list, chain{name: preDNATHook, hook: &hook{*nftables.ChainHookPrerouting, manglePriority}, rules: rules})
+	}
+	if p := (post{verdict.Forward, verdict.Ingress}); b.needs[p] {
+		rules := append([]rule{known(nil)}, b.skips(verdict.Ingress)...)
+		list = append(list, chain{name: forwardInHook, hook: &hook{*nftables.ChainHookForward, beforeFilter},
+			rules: append(rules, to(jumpTo(b.at(p))), forgetClass())})
 	}
 	return list
 }

@@ -2,11 +2,13 @@ package nft
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
@@ -118,6 +120,51 @@ func TestForward(t *testing.T) {
 	s.program()
 	s.try("of all interfaces: pods have no host endpoint", s.a, s.b.addrs, 80, true)
 	s.try("of all interfaces: east has its own", s.east, s.b.addrs, 80, true)
+}
+
+// TestForwardOrder: the host endpoint by which a packet comes in is asked before
+// the pod that it goes to, and that one before the host endpoint by which it would
+// go out, as semantics.md and explain have it.
+func TestForwardOrder(t *testing.T) {
+	s := newStages(t)
+	logs := func(rule int) table.RowID { return s.row(trace(verdict.Deny, rule, rule-1)) }
+	s.stage("east", verdict.Forward, verdict.Ingress, logs(11), nil)
+	s.stage("west", verdict.Forward, verdict.Egress, logs(21), nil)
+	s.pod(s.b, s.set(verdict.Ingress, verdict.Pod, logs(31), logs(31), nil), s.open[verdict.Egress])
+	s.pod(s.a, s.open[verdict.Ingress], s.set(verdict.Egress, verdict.Pod, logs(41), logs(41), nil))
+	heard := s.logged(7)
+	s.d = New(Options{NetNS: int(s.router), LogGroup: 7})
+	s.program()
+	for i := range s.b.addrs {
+		for _, step := range []struct {
+			what string
+			from *machine
+			to   netip.Addr
+			rule int
+		}{
+			{"from outside to a pod", s.east, s.b.addrs[i], 10}, {"from a pod outside", s.a, s.west.addrs[i], 40},
+			{"from a pod to a pod", s.a, s.b.addrs[i], 40}, {"through the node", s.east, s.west.addrs[i], 10},
+			{"to a pod from elsewhere", s.west, s.b.addrs[i], 30},
+		} {
+			if s.reaches(step.from.ns, "tcp", 0, netip.AddrPortFrom(step.to, 80), false) {
+				t.Errorf("%s: arrives", step.what)
+			}
+			want := fmt.Sprintf("tierwall: default/NetworkPolicy/blue/fe#%d ", step.rule)
+			select {
+			case got := <-heard:
+				if got != want {
+					t.Errorf("%s: decided by %q, want %q", step.what, got, want)
+				}
+			case <-time.After(patience(true)):
+				t.Errorf("%s: nothing is logged, want %q", step.what, want)
+			}
+			for len(heard) > 0 {
+				if got := <-heard; got != want {
+					t.Errorf("%s: also logged by %q", step.what, got)
+				}
+			}
+		}
+	}
 }
 
 // translate sends port 8080 of the router to a pod's port 80.
