@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/tierwall/tierwall/compile"
 	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/evaluate"
 	"github.com/tierwall/tierwall/model"
@@ -52,8 +51,7 @@ type DomainUse struct {
 func explainDomain(s *model.State, t *table.Tables, q Query, n domain.Name) (*Explanation, error) {
 	answer := &DomainAnswer{Name: string(n), Known: s.Learned[n] != nil, AllowedBy: []DomainUse{}}
 	if !answer.Known {
-		s = lookedUp(s, t, n)
-		t = compile.Compile(s, compile.Options{})
+		s, t = lookedUp(s, t, n), nil // the tables are not of that state
 	}
 	x, err := explain(s, t, q)
 	if err != nil {

@@ -60,7 +60,7 @@ func ServerCommand() *cobra.Command {
 	f.StringVar(&o.ReportListen, "report-listen", fmt.Sprintf(":%d", nodereport.Port), "address on which agents report what they enforce, with the webhook's certificate; - for none")
 	f.StringVar(&o.AdvertiseIP, "advertise-ip", "", "address of this server for agents, which is published for them; only with --webhook-service")
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez and /readyz (default: nowhere)")
-	f.StringVar(&o.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), nodereport.Namespace), "namespace in which the list of nodes is published")
+	f.StringVar(&o.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), nodereport.Namespace), "namespace in which is published what nodes told")
 	ManagerFlags(f, &managed, "")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say more")
 	cmd.MarkFlagsRequiredTogether("webhook-cert", "webhook-key")
@@ -87,7 +87,7 @@ func runServer(ctx context.Context, o server.Options, managed manager.Options) e
 	if managed.Listen == "" {
 		return server.Run(ctx, o)
 	}
-	managed.Config, managed.Log = o.Config, o.Log
+	managed.Config, managed.Namespace, managed.Log = o.Config, o.Namespace, o.Log
 	m, err := manager.Start(ctx, managed)
 	if err != nil {
 		return err

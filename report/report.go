@@ -124,6 +124,45 @@ const (
 	NodesKey  = "nodes"
 )
 
+// Domains is what all nodes learned of domain names, as the server publishes it.
+type Domains struct {
+	// Names are sorted by name; only those of nodes that are heard of.
+	Names []Domain `json:"names"`
+	// LeftOut is how many addresses more there are than fit, and than nodes told.
+	LeftOut int `json:"leftOut,omitempty"`
+}
+
+// Domain is a name with its addresses, sorted.
+type Domain struct {
+	Name      string          `json:"name"`
+	Addresses []DomainAddress `json:"addresses"`
+}
+
+// DomainAddress is an address with how it was learned last.
+type DomainAddress struct {
+	Addr netip.Addr `json:"addr"`
+	// Via and Server are as in Learned, of the latest answer.
+	Via    string     `json:"via,omitempty"`
+	Server netip.Addr `json:"server,omitzero"`
+	Seen   time.Time  `json:"seen"`
+	// Expires is the latest of all nodes.
+	Expires time.Time `json:"expires"`
+	// Nodes are the first MaxNodes of those that know it, by name; NodeCount is how
+	// many do.
+	Nodes     []string `json:"nodes"`
+	NodeCount int      `json:"nodeCount"`
+}
+
+// MaxNodes is how many nodes are named for one address.
+const MaxNodes = 3
+
+// DomainsConfigMap is the name of the object in which the server publishes
+// Domains, in JSON, under the key DomainsKey.
+const (
+	DomainsConfigMap = "tierwall-domains"
+	DomainsKey       = "domains"
+)
+
 // Namespace is where the server and what it publishes are unless it is told
 // otherwise.
 const Namespace = "tierwall"

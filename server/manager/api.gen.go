@@ -50,6 +50,24 @@ func (e ChangeVerdict) Valid() bool {
 	}
 }
 
+// Defines values for DomainAddressVerdict.
+const (
+	DomainAddressVerdictAllow DomainAddressVerdict = "allow"
+	DomainAddressVerdictDeny  DomainAddressVerdict = "deny"
+)
+
+// Valid indicates whether the value is a known member of the DomainAddressVerdict enum.
+func (e DomainAddressVerdict) Valid() bool {
+	switch e {
+	case DomainAddressVerdictAllow:
+		return true
+	case DomainAddressVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DraftInvalid.
 const (
 	DraftInvalidEgress  DraftInvalid = "egress"
@@ -725,6 +743,37 @@ type Coverage struct {
 	None int `json:"none"`
 }
 
+// DomainAddress defines model for DomainAddress.
+type DomainAddress struct {
+	Address string               `json:"address"`
+	Verdict DomainAddressVerdict `json:"verdict"`
+}
+
+// DomainAddressVerdict defines model for DomainAddress.Verdict.
+type DomainAddressVerdict string
+
+// DomainAnswer there if the destination is a domain name
+type DomainAnswer struct {
+	Addresses []DomainAddress `json:"addresses"`
+
+	// AllowedBy the rules at the source that allow the name
+	AllowedBy []DomainUse `json:"allowedBy"`
+
+	// Known the name was learned to have an address; if not, the verdict is of what follows once it is looked up
+	Known bool   `json:"known"`
+	Name  string `json:"name"`
+}
+
+// DomainUse defines model for DomainUse.
+type DomainUse struct {
+	Domain string `json:"domain"`
+	Policy string `json:"policy"`
+	Rule   int    `json:"rule"`
+
+	// Set the network set that has the domain, as networkset:blue/s; missing if the rule itself has it
+	Set *string `json:"set,omitempty"`
+}
+
 // Draft defines model for Draft.
 type Draft struct {
 	// Allowed this user may save it
@@ -883,7 +932,7 @@ type Event struct {
 
 // ExplainQuery defines model for ExplainQuery.
 type ExplainQuery struct {
-	// From NAMESPACE/POD, hep:NAME, node:NAME or an address
+	// From NAMESPACE/POD, hep:NAME, node:NAME or an address; as to also a domain name
 	From string `json:"from"`
 
 	// Port tcp/80, udp/53, icmp/8; nothing is tcp/80
@@ -894,12 +943,15 @@ type ExplainQuery struct {
 // Explanation defines model for Explanation.
 type Explanation struct {
 	// Command Example: tierwall explain --from red/fe-1 --to blue/be-1 --port tcp/80
-	Command     string  `json:"command"`
-	Destination string  `json:"destination"`
-	Egress      Side    `json:"egress"`
-	From        string  `json:"from"`
-	Icmp        *string `json:"icmp,omitempty"`
-	Ingress     *Side   `json:"ingress,omitempty"`
+	Command     string `json:"command"`
+	Destination string `json:"destination"`
+
+	// Domain there if the destination is a domain name
+	Domain  *DomainAnswer `json:"domain,omitempty"`
+	Egress  Side          `json:"egress"`
+	From    string        `json:"from"`
+	Icmp    *string       `json:"icmp,omitempty"`
+	Ingress *Side         `json:"ingress,omitempty"`
 
 	// Pending What would happen if everything staged were enforced.
 	Pending  *Pending           `json:"pending,omitempty"`
@@ -1002,6 +1054,31 @@ type LabelList struct {
 // Labels defines model for Labels.
 type Labels map[string]string
 
+// LearnedAddress an address that a name was learned to have, by the latest answer that had it
+type LearnedAddress struct {
+	Address string `json:"address"`
+
+	// Expires when it stops to count if nobody asks again; if that is past, a connection uses it
+	Expires   time.Time `json:"expires"`
+	NodeCount int       `json:"nodeCount"`
+
+	// Nodes some of the nodes that know it
+	Nodes []string  `json:"nodes"`
+	Seen  time.Time `json:"seen"`
+
+	// Server the DNS server that answered
+	Server *string `json:"server,omitempty"`
+
+	// Via the name at the end of the chain of CNAMEs; missing if there was none
+	Via *string `json:"via,omitempty"`
+}
+
+// LearnedName defines model for LearnedName.
+type LearnedName struct {
+	Addresses []LearnedAddress `json:"addresses"`
+	Name      string           `json:"name"`
+}
+
 // Login defines model for Login.
 type Login struct {
 	Token string `json:"token"`
@@ -1082,6 +1159,8 @@ type NamespacePage struct {
 
 // NetworkSet defines model for NetworkSet.
 type NetworkSet struct {
+	// Domains what it allows by name
+	Domains   []SetDomain    `json:"domains"`
 	Kind      NetworkSetKind `json:"kind"`
 	Labels    Labels         `json:"labels"`
 	Name      string         `json:"name"`
@@ -1100,9 +1179,12 @@ type NetworkSetKind string
 
 // NetworkSetPage defines model for NetworkSetPage.
 type NetworkSetPage struct {
-	Items  []NetworkSet `json:"items"`
-	Offset int          `json:"offset"`
-	Total  int          `json:"total"`
+	Items []NetworkSet `json:"items"`
+
+	// NamesLeftOut how many learned addresses the nodes know that are not shown anywhere
+	NamesLeftOut int `json:"namesLeftOut"`
+	Offset       int `json:"offset"`
+	Total        int `json:"total"`
 
 	// View How old an answer is and what is not in it.
 	View View `json:"view"`
@@ -1366,6 +1448,18 @@ type Session struct {
 
 // SessionMethod defines model for Session.Method.
 type SessionMethod string
+
+// SetDomain defines model for SetDomain.
+type SetDomain struct {
+	// Domain Example: *.example.com
+	Domain string `json:"domain"`
+
+	// More how many more names there are
+	More int `json:"more"`
+
+	// Names the names that it stands for of which an address is known; the first 100
+	Names []LearnedName `json:"names"`
+}
 
 // Side defines model for Side.
 type Side struct {

@@ -65,6 +65,7 @@ func (m *Manager) Explain(w http.ResponseWriter, r *http.Request) {
 	out := Explanation{Verdict: ExplanationVerdict(x.Verdict), From: x.From, To: x.To, Protocol: x.Protocol, Port: int(x.Port), Icmp: text(x.ICMP),
 		Source: x.Source, Destination: x.Destination, Egress: sideOf(x.Egress), Ingress: sideIf(x.Ingress), View: v.info(),
 		Command: "tierwall explain --from " + in.From + " --to " + in.To + " --port " + port.String()}
+	out.Domain = domainAnswer(x.Domain)
 	if p := x.Pending; p != nil {
 		out.Pending = &Pending{Verdict: PendingVerdict(p.Verdict), Egress: sideOf(p.Egress), Ingress: sideIf(p.Ingress)}
 	}

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -14,6 +15,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/ui"
 )
 
@@ -30,6 +32,9 @@ type Options struct {
 	// CertFile and KeyFile are the certificate and key in PEM. Without them the
 	// Manager is plain HTTP, and listens on loopback only.
 	CertFile, KeyFile string
+	// Namespace is where the server publishes what nodes told; empty means
+	// report.Namespace.
+	Namespace string
 	// OIDC is the provider that users may log in with; its Issuer is empty if
 	// there is none.
 	OIDC OIDC
@@ -60,7 +65,7 @@ func New(o Options) (*Manager, error) {
 	}
 	o.Config = rest.CopyConfig(o.Config)
 	o.Config.QPS = -1
-	store, err := newStore(o.Config, o.Log)
+	store, err := newStore(o.Config, cmp.Or(o.Namespace, report.Namespace), o.Log)
 	if err != nil {
 		return nil, err
 	}

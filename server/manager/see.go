@@ -161,7 +161,7 @@ func comparePrefix(a, b netip.Prefix) int {
 
 func networkSet(n *model.NetworkSet) NetworkSet {
 	return NetworkSet{Kind: NetworkSetKind(n.Key().Kind.String()), Namespace: text(n.Namespace), Name: n.Name, Labels: labelsOf(n.Labels),
-		Nets: texts(n.Nets), UsedBy: []RuleRef{}, Overlaps: []Overlap{}}
+		Nets: texts(n.Nets), Domains: []SetDomain{}, UsedBy: []RuleRef{}, Overlaps: []Overlap{}}
 }
 
 // ListNetworkSets implements ServerInterface.
@@ -172,14 +172,15 @@ func (m *Manager) ListNetworkSets(w http.ResponseWriter, r *http.Request, params
 	}
 	all, find, namespaces := []*model.NetworkSet{}, words(params.Q), some(params.Namespace)
 	for _, n := range v.state.SortedNetworkSets() {
-		if allowed(namespaces, n.Namespace) && contains(find, n.Namespace, n.Name, labelText(n.Labels), strings.Join(texts(n.Nets), " ")) {
+		if allowed(namespaces, n.Namespace) && contains(find, n.Namespace, n.Name, labelText(n.Labels), strings.Join(texts(n.Nets), " "), strings.Join(texts(n.Domains), " ")) {
 			all = append(all, n)
 		}
 	}
 	page, total, offset := cut(all, params.Limit, params.Offset)
-	out := NetworkSetPage{Items: []NetworkSet{}, Total: total, Offset: offset, View: v.info()}
+	out := NetworkSetPage{Items: []NetworkSet{}, Total: total, Offset: offset, NamesLeftOut: v.names().leftOut, View: v.info()}
 	for _, n := range page {
 		set := networkSet(n)
+		set.Domains = v.setDomains(n)
 		for _, u := range v.uses().Of(n) {
 			if len(set.UsedBy) == maxUses {
 				break

@@ -44,10 +44,13 @@ type store struct {
 	log    *slog.Logger
 	client dynamic.Interface
 	probe  rest.Interface
+	// namespace is where the server publishes what nodes told.
+	namespace string
 
 	mu       sync.Mutex
 	state    *model.State
 	problems map[string][]model.Problem
+	learned  learned // what nodes told of domain names
 	version  int64
 	current  *snapshot       // of version, or nil
 	listed   map[string]bool // kinds whose first list has come
@@ -67,7 +70,7 @@ type change struct {
 	kind string // empty for away and back
 }
 
-func newStore(config *rest.Config, log *slog.Logger) (*store, error) {
+func newStore(config *rest.Config, namespace string, log *slog.Logger) (*store, error) {
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("client for the API server: %w", err)
@@ -77,7 +80,7 @@ func newStore(config *rest.Config, log *slog.Logger) (*store, error) {
 		return nil, fmt.Errorf("client for the API server: %w", err)
 	}
 	return &store{
-		log: log, client: client, probe: core.Discovery().RESTClient(), state: model.NewState(), problems: map[string][]model.Problem{},
+		log: log, client: client, namespace: namespace, probe: core.Discovery().RESTClient(), state: model.NewState(), problems: map[string][]model.Problem{},
 		listed: map[string]bool{}, waiting: map[chan change]bool{}, engine: compile.New(compile.Options{}), tablesOf: -1,
 	}, nil
 }
@@ -111,6 +114,7 @@ func (s *store) run(ctx context.Context) {
 		all.Go(func() { reflector.RunWithContext(ctx) })
 	}
 	all.Go(func() { s.watchServer(ctx) })
+	all.Go(func() { s.watchLearned(ctx) })
 	all.Wait()
 }
 
@@ -125,12 +129,34 @@ func (s *store) watchServer(ctx context.Context) {
 		err := s.probe.Get().AbsPath("/version").Do(attempt).Error()
 		cancel()
 		s.answered(err)
+		s.catchUp()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// maxQueue is how many changes may wait for somebody to ask.
+const maxQueue = 5000
+
+// catchUp brings the compiler up to date if nobody has asked for long.
+func (s *store) catchUp() {
+	s.mu.Lock()
+	long := len(s.queue) > maxQueue
+	s.mu.Unlock()
+	if !long {
+		return
+	}
+	s.engineMu.Lock()
+	defer s.engineMu.Unlock()
+	s.mu.Lock()
+	queue := s.queue
+	s.queue = nil
+	s.mu.Unlock()
+	s.engine.Apply(queue...)
+	s.tables, s.tablesOf = nil, -1
 }
 
 // answered takes note of whether the API server is there.

@@ -25,13 +25,17 @@ type node struct {
 	versions map[string]uint64
 	applies  map[string]bool
 	cuts     map[string]string
-	err      string
-	behind   *time.Time
-	drift    uint64
-	heard    time.Time // zero if never
-	inAPI    bool
-	state    string
-	since    time.Time
+	// learned are the addresses that names were learned to have, unreported how
+	// many more the node knows.
+	learned    map[report.Address]report.Learned
+	unreported int
+	err        string
+	behind     *time.Time
+	drift      uint64
+	heard      time.Time // zero if never
+	inAPI      bool
+	state      string
+	since      time.Time
 }
 
 // policy is what is known of a policy.
@@ -59,6 +63,8 @@ type board struct {
 	changed    map[string]bool
 	everything bool
 	nodesNew   bool
+	// namesNew says that another node knows a name, or knows another address.
+	namesNew bool
 }
 
 func newBoard(now func() time.Time) *board {
@@ -68,7 +74,7 @@ func newBoard(now func() time.Time) *board {
 func (b *board) nodeOf(name string) *node {
 	n := b.nodes[name]
 	if n == nil {
-		n = &node{name: name, versions: map[string]uint64{}, applies: map[string]bool{}}
+		n = &node{name: name, versions: map[string]uint64{}, applies: map[string]bool{}, learned: map[report.Address]report.Learned{}}
 		b.nodes[name] = n
 	}
 	return n
@@ -103,6 +109,7 @@ func (b *board) take(r report.Report) bool {
 		b.changed[p] = true
 	}
 	n.cuts = r.Cuts
+	b.learn(n, r)
 	for kind, text := range r.Versions {
 		if v, err := strconv.ParseUint(text, 10, 64); err == nil && n.versions[kind] != v {
 			b.passed(kind, n.versions[kind], v)
@@ -140,6 +147,7 @@ func (b *board) putNodes(names map[string]bool) {
 		b.everything, b.nodesNew = true, true
 		if !n.inAPI {
 			delete(b.nodes, name)
+			b.namesNew = b.namesNew || len(n.learned) > 0
 		}
 	}
 }
@@ -173,9 +181,11 @@ func (b *board) age() {
 		if state == report.Silent && !n.inAPI {
 			delete(b.nodes, n.name) // neither a node nor an agent of that name is there
 			b.everything, b.nodesNew = true, true
+			b.namesNew = b.namesNew || len(n.learned) > 0
 			continue
 		}
 		if state != n.state {
+			b.namesNew = b.namesNew || len(n.learned) > 0 // of silent ones nothing is told
 			if state == report.Silent || state == report.NoAgent {
 				b.everything = true
 			}

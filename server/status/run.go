@@ -102,7 +102,7 @@ func (s *Status) Run(ctx context.Context) {
 	s.follow(ctx, nodes, cache.NewListWatchFromClient(s.options.Core.CoreV1().RESTClient(), "nodes", metav1.NamespaceAll, fields.Everything()), &corev1.Node{})
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	p := publisher{options: s.options}
+	p := publishers{nodes: publisher{options: s.options, name: report.ConfigMap, key: report.NodesKey, every: publishEvery}, domains: publisher{options: s.options, name: report.DomainsConfigMap, key: report.DomainsKey, every: publishNamesEvery}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,7 +123,7 @@ func (s *Status) Run(ctx context.Context) {
 // come to it before it calls them silent.
 const warmUp = 10 * time.Second
 
-func (s *Status) write(ctx context.Context, p *publisher) {
+func (s *Status) write(ctx context.Context, p *publishers) {
 	s.mu.Lock()
 	if len(s.listed) < len(policyKinds())+1 {
 		s.mu.Unlock()
@@ -143,6 +143,11 @@ func (s *Status) write(ctx context.Context, p *publisher) {
 		list = s.board.list()
 		s.board.nodesNew = false
 	}
+	var names *report.Domains
+	if s.board.namesNew && p.domains.free() {
+		d := s.board.domains()
+		names, s.board.namesNew = &d, false
+	}
 	s.mu.Unlock()
 	for _, w := range writes {
 		if err := s.apply(ctx, w); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && ctx.Err() == nil {
@@ -156,9 +161,13 @@ func (s *Status) write(ctx context.Context, p *publisher) {
 		}
 	}
 	if list != nil {
-		p.next = list
+		p.nodes.next = func() (string, error) { return encode(list) }
 	}
-	p.publish(ctx)
+	if names != nil {
+		p.domains.next = func() (string, error) { return encodeDomains(*names) }
+	}
+	p.nodes.publish(ctx)
+	p.domains.publish(ctx)
 }
 
 // allHeard reports whether every node has reported.
@@ -188,42 +197,56 @@ func (s *Status) apply(ctx context.Context, w write) error {
 		Param("fieldManager", fieldManager).Param("force", "true").Body(body).Do(ctx).Error()
 }
 
-// publisher writes the list of nodes, the larger it is the less often.
+// publishers write what all may read.
+type publishers struct{ nodes, domains publisher }
+
+// publisher writes a text into a ConfigMap, the larger it is the less often.
 type publisher struct {
 	options Options
-	next    []report.Node
-	last    string
-	after   time.Time
+	// name is the ConfigMap's, key that of the text in it.
+	name, key string
+	// next makes the text that is to be written; nil for none.
+	next  func() (string, error)
+	last  string
+	after time.Time
+	// every is the least time between two texts.
+	every time.Duration
 }
+
+// free reports whether it would write now.
+func (p *publisher) free() bool { return !time.Now().Before(p.after) }
 
 const (
 	// publishEvery is the least time between two lists of a small cluster, and
 	// publishRate what a large one may write, in bytes a second.
 	publishEvery = time.Second
-	publishRate  = 50_000
+	// publishNamesEvery is the same for domain names, of which there is always
+	// something new.
+	publishNamesEvery = 2 * time.Second
+	publishRate       = 50_000
 	// maxList is what fits into a ConfigMap, with some room, in bytes.
 	maxList = 1_000_000
 )
 
 func (p *publisher) publish(ctx context.Context) {
-	if p.next == nil || time.Now().Before(p.after) {
+	if p.next == nil || !p.free() {
 		return
 	}
-	text, err := encode(p.next)
+	text, err := p.next()
 	if err != nil || text == p.last {
 		p.next = nil
 		return
 	}
-	p.after = time.Now().Add(max(publishEvery, time.Duration(len(text))*time.Second/publishRate))
+	p.after = time.Now().Add(max(p.every, time.Duration(len(text))*time.Second/publishRate))
 	body, _ := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": report.ConfigMap, "namespace": p.options.Namespace},
-		"data": map[string]string{report.NodesKey: text},
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": p.name, "namespace": p.options.Namespace},
+		"data": map[string]string{p.key: text},
 	})
 	force := true
-	if _, err := p.options.Core.CoreV1().ConfigMaps(p.options.Namespace).Patch(ctx, report.ConfigMap, types.ApplyPatchType, body,
+	if _, err := p.options.Core.CoreV1().ConfigMaps(p.options.Namespace).Patch(ctx, p.name, types.ApplyPatchType, body,
 		metav1.PatchOptions{FieldManager: fieldManager, Force: &force}); err != nil {
 		if ctx.Err() == nil {
-			p.options.Log.Warn("the list of nodes could not be written; trying again", "configmap", p.options.Namespace+"/"+report.ConfigMap, "error", err)
+			p.options.Log.Warn("what nodes told could not be published; trying again", "configmap", p.options.Namespace+"/"+p.name, "error", err)
 		}
 		return
 	}

@@ -724,15 +724,49 @@ export interface components {
             name: string;
             labels: components["schemas"]["Labels"];
             nets: string[];
+            /** @description what it allows by name */
+            domains: components["schemas"]["SetDomain"][];
             /** @description the rules whose selectors match the set; the first 100 */
             usedBy: components["schemas"]["RuleRef"][];
             /** @description networks that are in another set too; the first 100 */
             overlaps: components["schemas"]["Overlap"][];
         };
+        SetDomain: {
+            /** @example *.example.com */
+            domain: string;
+            /** @description the names that it stands for of which an address is known; the first 100 */
+            names: components["schemas"]["LearnedName"][];
+            /** @description how many more names there are */
+            more: number;
+        };
+        LearnedName: {
+            name: string;
+            addresses: components["schemas"]["LearnedAddress"][];
+        };
+        /** @description an address that a name was learned to have, by the latest answer that had it */
+        LearnedAddress: {
+            address: string;
+            /** @description the name at the end of the chain of CNAMEs; missing if there was none */
+            via?: string;
+            /** @description the DNS server that answered */
+            server?: string;
+            /** Format: date-time */
+            seen: string;
+            /**
+             * Format: date-time
+             * @description when it stops to count if nobody asks again; if that is past, a connection uses it
+             */
+            expires: string;
+            /** @description some of the nodes that know it */
+            nodes: string[];
+            nodeCount: number;
+        };
         NetworkSetPage: {
             items: components["schemas"]["NetworkSet"][];
             total: number;
             offset: number;
+            /** @description how many learned addresses the nodes know that are not shown anywhere */
+            namesLeftOut: number;
             view: components["schemas"]["View"];
         };
         ServiceAccount: {
@@ -823,7 +857,7 @@ export interface components {
             view: components["schemas"]["View"];
         };
         ExplainQuery: {
-            /** @description NAMESPACE/POD, hep:NAME, node:NAME or an address */
+            /** @description NAMESPACE/POD, hep:NAME, node:NAME or an address; as to also a domain name */
             from: string;
             to: string;
             /** @description tcp/80, udp/53, icmp/8; nothing is tcp/80 */
@@ -879,9 +913,31 @@ export interface components {
             egress: components["schemas"]["Side"];
             ingress?: components["schemas"]["Side"];
             pending?: components["schemas"]["Pending"];
+            domain?: components["schemas"]["DomainAnswer"];
             /** @example tierwall explain --from red/fe-1 --to blue/be-1 --port tcp/80 */
             command: string;
             view: components["schemas"]["View"];
+        };
+        /** @description there if the destination is a domain name */
+        DomainAnswer: {
+            name: string;
+            /** @description the name was learned to have an address; if not, the verdict is of what follows once it is looked up */
+            known: boolean;
+            addresses: components["schemas"]["DomainAddress"][];
+            /** @description the rules at the source that allow the name */
+            allowedBy: components["schemas"]["DomainUse"][];
+        };
+        DomainAddress: {
+            address: string;
+            /** @enum {string} */
+            verdict: "allow" | "deny";
+        };
+        DomainUse: {
+            policy: string;
+            rule: number;
+            domain: string;
+            /** @description the network set that has the domain, as networkset:blue/s; missing if the rule itself has it */
+            set?: string;
         };
         DraftQuery: {
             yaml: string;
