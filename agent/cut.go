@@ -94,10 +94,18 @@ func (a *agent) answerCut(q cutQuestion) {
 	if len(a.waiting) == 0 && !a.whole && a.delta == nil {
 		l := legs{a.legTo, map[netip.Addr]string{}}
 		for i, c := range q.open {
-			out[i] = a.denies(c, l)
+			out[i] = a.denies(c, l) && (!c.Either || a.denies(turned(c), l))
 		}
 	}
 	q.answer <- out
+}
+
+// turned is a connection as if its other end had opened it.
+func turned(c dataplane.Connection) dataplane.Connection {
+	p := &c.First
+	p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+	c.Asked = netip.AddrPortFrom(p.Dst, p.DstPort)
+	return c
 }
 
 // legs remembers by which interface addresses are reached.

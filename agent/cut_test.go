@@ -67,6 +67,11 @@ func TestCutDenied(t *testing.T) {
 	} {
 		plane.open = append(plane.open, connection(verdict.TCP, c.from, c.to, c.asked))
 	}
+	answered := connection(verdict.TCP, podB+":81", podA+":1016", "") // 16: as 1, but its beginning was not seen
+	answered.Either = true
+	backwards := connection(verdict.TCP, podA+":1017", podB+":81", "") // 17: an answer to what B may have opened
+	backwards.Either = true
+	plane.open = append(plane.open, answered, backwards)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go r.agent.cutDenied(ctx, r.agent.cutter)

@@ -110,6 +110,9 @@ type Connection struct {
 	First verdict.Packet
 	// Asked is the destination that its first packet had before translation.
 	Asked netip.AddrPort
+	// Either says that the other end may have opened it: the kernel has not seen
+	// its beginning.
+	Either bool
 }
 
 // Cutter is a Dataplane that can end open connections, which Apply and Change

@@ -78,12 +78,18 @@ func (d *Dataplane) Cut(ctx context.Context, which func([]dataplane.Connection) 
 	if !d.options.CutDenied {
 		return 0, fmt.Errorf("%w: it was not made to cut connections", dataplane.ErrNotSupported)
 	}
+	if err := d.waitGrace(ctx); err != nil {
+		return 0, err
+	}
 	grace() // what was on its way under the former policy is in the kernel's memory then
 	conn, err := conntrack.Dial(&netlink.Config{NetNS: d.options.NetNS})
 	if err != nil {
 		return 0, explain(err)
 	}
 	defer func() { _ = conn.Close() }()
+	d.Lock()
+	unsure := d.unsure
+	d.Unlock()
 	flows, err := conn.Dump(nil)
 	if err != nil {
 		return 0, fmt.Errorf("list of open connections: %w", err)
@@ -93,6 +99,7 @@ func (d *Dataplane) Cut(ctx context.Context, which func([]dataplane.Connection) 
 	for _, f := range flows {
 		// one that another announced, such as FTP's for data, is as good as that
 		if c, ok := connection(f); ok && !f.Status.Expected() {
+			c.Either = unsure[f.ID]
 			kept, list = append(kept, f), append(list, c)
 		}
 	}

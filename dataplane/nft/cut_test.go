@@ -60,7 +60,7 @@ func carries(from, to net.Conn, want bool) bool {
 func TestCut(t *testing.T) {
 	p := newPods(t)
 	p.pod(p.b, p.open[verdict.Ingress], p.open[verdict.Egress])
-	d := New(Options{NetNS: int(p.router), CutDenied: true})
+	d := New(Options{NetNS: int(p.router), CutDenied: true, Grace: -1})
 	p.apply(d, p.Program)
 	ctx := context.Background()
 	var kept, cut []pushed
@@ -130,7 +130,7 @@ func TestCutTranslated(t *testing.T) {
 	s := newStages(t)
 	s.translate()
 	s.listen(s.b.ns, "tcp", 80)
-	d := New(Options{NetNS: int(s.router), CutDenied: true})
+	d := New(Options{NetNS: int(s.router), CutDenied: true, Grace: -1})
 	s.apply(d, s.Program)
 	c, err := s.dial(s.east.ns, "tcp", 0, netip.AddrPortFrom(s.me[0], 8080), true)
 	s.must(err)

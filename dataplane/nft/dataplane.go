@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,6 +39,9 @@ type Options struct {
 	// Own makes the table the dataplane's own as long as it lives: others cannot
 	// change it, where the kernel can prevent that.
 	Own bool
+	// Grace is how long the first table accepts TCP packets that open nothing, on
+	// a machine that tracks no connections yet; 0 is a minute, less than 0 none.
+	Grace time.Duration
 	// CutDenied prepares for Cut, at the cost of a look-up a new connection.
 	CutDenied bool
 }
@@ -58,6 +62,10 @@ type Dataplane struct {
 	// flags are those of the table; unowned says that the kernel would not give it.
 	flags   uint32
 	unowned bool
+	// graceEnds is when the grace of the first table does.
+	graceEnds time.Time
+	// unsure are connections that the kernel has got to know by it.
+	unsure map[uint32]bool
 	// port is its netlink port, 0 for none.
 	port atomic.Uint32
 	// queue is how the kernel hands packets over, once that was asked.
@@ -196,7 +204,7 @@ func (d *Dataplane) reload(ctx context.Context, s *socket, c dataplane.Change) e
 
 func (d *Dataplane) builder(epoch int) builder {
 	return builder{
-		names: names{epoch: epoch}, book: newRowBook(), cuts: d.options.CutDenied, queue: d.queue, record: d.recording(epoch),
+		names: names{epoch: epoch}, book: newRowBook(), grace: d.inGrace(), cuts: d.options.CutDenied, queue: d.queue, record: d.recording(epoch),
 		logGroup: d.options.LogGroup, logRate: d.options.LogRate, logBurst: d.options.LogBurst,
 	}
 }

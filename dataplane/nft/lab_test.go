@@ -190,7 +190,7 @@ func (l *lab) configure(h *netlink.Handle, inner netlink.Link, gateway net.Hardw
 }
 
 // dataplane returns a dataplane in the router, as a process that just started.
-func (l *lab) dataplane() *Dataplane { return New(Options{NetNS: int(l.router)}) }
+func (l *lab) dataplane() *Dataplane { return New(Options{NetNS: int(l.router), Grace: -1}) }
 
 func (l *lab) apply(d dataplane.Dataplane, p dataplane.Program) {
 	l.t.Helper()

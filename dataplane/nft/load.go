@@ -37,6 +37,7 @@ func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*
 	if err != nil {
 		return nil, err
 	}
+	d.begin(old)
 	next, err := newState(d.builder(old.epoch()), p)
 	if err != nil {
 		return nil, err

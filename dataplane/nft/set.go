@@ -28,6 +28,8 @@ type builder struct {
 	needs needs
 	// queue is how the kernel hands packets over.
 	queue queueing
+	// grace says that connections from before there was a table may be unknown.
+	grace bool
 	// cuts says that connections may be cut.
 	cuts bool
 	// record is how decisions leave traces.
