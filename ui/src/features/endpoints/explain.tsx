@@ -21,7 +21,7 @@ export function ExplainPage() {
     <Page title="Can X reach Y?" about="The verdict for one new connection, at the source's egress and at the destination's ingress, and every rule on the way.">
       <Question key={`${from} ${to} ${port}`} />
       {from && to ? <QueryView query={query}>{(answer) => <Answer answer={answer} />}</QueryView>
-        : <Empty title="Nothing is asked yet">Give a source and a destination: <code>blue/fe-1</code>, <code>hep:NAME</code>, <code>node:NAME</code> or an address. A port is <code>tcp/80</code>, <code>udp/53</code>, <code>icmp/8</code>, or the name of a port.</Empty>}
+        : <Empty title="Nothing is asked yet">Give a source and a destination: <code>blue/fe-1</code>, <code>hep:NAME</code>, <code>node:NAME</code> or an address; as destination also a domain name. A port is <code>tcp/80</code>, <code>udp/53</code>, <code>icmp/8</code>, or the name of a port.</Empty>}
     </Page>
   );
 }
@@ -69,7 +69,8 @@ function Answer({ answer }: { answer: Schemas['Explanation'] }) {
   const on = answer.icmp ?? `${answer.protocol} ${answer.port}`;
   return (
     <Stack>
-      <Alert variant="outline" color={answer.verdict === 'allow' ? 'green' : 'red'} role="status" title={<Text span fw={700} c="var(--mantine-color-text)">{answer.verdict === 'allow' ? '✓ Yes, allowed' : '✕ No, denied'}: {answer.from} → {answer.to} on {on}</Text>}>
+      <Alert variant="outline" color={answer.verdict === 'allow' ? 'green' : 'red'} role="status" title={<Text span fw={700} c="var(--mantine-color-text)">{answer.verdict === 'allow' ? `✓ Yes, allowed${answer.domain && !answer.domain.known && answer.domain.allowedBy.length > 0 ? ' once looked up' : ''}` : '✕ No, denied'}: {answer.from} → {answer.to} on {on}</Text>}>
+        {answer.domain && <DomainView domain={answer.domain} />}
         <Text size="sm">From {answer.source} to {answer.destination}. Connections that are open already are not affected.</Text>
         <CopyCommand command={answer.command} mt="xs" />
       </Alert>
@@ -82,6 +83,17 @@ function Answer({ answer }: { answer: Schemas['Explanation'] }) {
         {answer.pending.ingress && <SideView title="Ingress" side={answer.pending.ingress} />}
       </Paper>}
     </Stack>
+  );
+}
+
+/** What is known of the domain name that is asked about. */
+function DomainView({ domain }: { domain: Schemas['DomainAnswer'] }) {
+  return (
+    <>
+      <Text size="sm">{domain.known ? <>{domain.name} was learned to be {domain.addresses.map((one) => `${one.address} (${one.verdict})`).join(', ')}.</>
+        : <>{domain.name} has not been looked up, as far as is known; an address that nothing else names stands for the one that it will have.</>}</Text>
+      <Text size="sm">{domain.allowedBy.length === 0 ? 'No rule at the source names it: what holds is what holds for its address.' : <>Allowed by {domain.allowedBy.map((one, at) => <span key={at}>{at > 0 && ', '}<PolicyLink id={one.policy} /> rule {one.rule} ({one.domain}{one.set && ` of ${one.set}`})</span>)}.</>}</Text>
+    </>
   );
 }
 

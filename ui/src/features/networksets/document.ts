@@ -8,6 +8,7 @@ export interface SetFields {
   /** key=value each. */
   labels: string[];
   nets: string[];
+  domains: string[];
 }
 
 /** Labels as a map, and the first text that is none. */
@@ -23,14 +24,16 @@ export function newSet(fields: SetFields): string {
     apiVersion: 'projectcalico.org/v3',
     kind: global ? 'GlobalNetworkSet' : 'NetworkSet',
     metadata: { name: fields.name, ...(global ? {} : { namespace: fields.namespace }), labels: parseLabels(fields.labels).labels },
-    spec: { nets: fields.nets },
+    spec: { nets: fields.nets, ...(fields.domains.length > 0 ? { allowedEgressDomains: fields.domains } : {}) },
   });
 }
 
-/** The stored text with the labels and nets of the form; everything else, domains too, stays. */
+/** The stored text with the labels, nets and domains of the form; everything else stays. */
 export function changeSet(yaml: string, fields: SetFields): string {
   const document = parseDocument(yaml);
   document.setIn(['metadata', 'labels'], document.createNode(parseLabels(fields.labels).labels));
   document.setIn(['spec', 'nets'], document.createNode(fields.nets));
+  if (fields.domains.length > 0) document.setIn(['spec', 'allowedEgressDomains'], document.createNode(fields.domains));
+  else document.deleteIn(['spec', 'allowedEgressDomains']);
   return document.toString();
 }

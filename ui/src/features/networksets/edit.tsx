@@ -21,13 +21,15 @@ export function EditSet({ set, onClose }: { set: Schemas['NetworkSet'] | undefin
 
 function Form({ set, stored, onClose }: { set: Schemas['NetworkSet'] | undefined; stored: Schemas['StoredObject'] | undefined; onClose: () => void }) {
   const client = useQueryClient();
-  const [fields, setFields] = useState<SetFields>({ scope: set?.namespace === undefined && set ? 'Global' : 'Namespace', namespace: set?.namespace ?? '', name: set?.name ?? '', labels: Object.entries(set?.labels ?? {}).map(([key, value]) => `${key}=${value}`), nets: set?.nets ?? [] });
+  const [fields, setFields] = useState<SetFields>({ scope: set?.namespace === undefined && set ? 'Global' : 'Namespace', namespace: set?.namespace ?? '', name: set?.name ?? '', labels: Object.entries(set?.labels ?? {}).map(([key, value]) => `${key}=${value}`), nets: set?.nets ?? [], domains: set?.domains.map((one) => one.domain) ?? [] });
+  const [domains, setDomains] = useState(fields.domains.join('\n'));
   const [nets, setNets] = useState(fields.nets.join('\n'));
   const [base, setBase] = useState(stored);
   const [error, setError] = useState<Error>();
   const [busy, setBusy] = useState(false);
   const change = (part: Partial<SetFields>) => setFields((now) => ({ ...now, ...part }));
-  const complete = { ...fields, nets: nets.split(/[\s,]+/).filter(Boolean) };
+  const words = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+  const complete = { ...fields, nets: words(nets), domains: words(domains) };
   const wrong = parseLabels(fields.labels).wrong;
   const yaml = base ? changeSet(base.yaml, complete) : newSet(complete);
   const submit = async (event: FormEvent) => {
@@ -57,6 +59,7 @@ function Form({ set, stored, onClose }: { set: Schemas['NetworkSet'] | undefined
         {!set && <TextInput label="Name" required value={fields.name} onChange={(event) => change({ name: event.currentTarget.value })} />}
         <TagsInput label="Labels" description="key=value, then Enter. Rules match a set by its labels." value={fields.labels} onChange={(labels) => change({ labels })} error={wrong && `Not key=value: ${wrong}`} />
         <Textarea label="Nets" description="Addresses and CIDRs, one a line" autosize minRows={3} maxRows={12} value={nets} onChange={(event) => setNets(event.currentTarget.value)} styles={{ input: { fontFamily: 'monospace' } }} />
+        <Textarea label="Domains" description="Names such as www.example.com, or *.example.com for all below one, one a line. They count where an egress rule allows." autosize minRows={2} maxRows={12} value={domains} onChange={(event) => setDomains(event.currentTarget.value)} styles={{ input: { fontFamily: 'monospace' } }} />
         {error && <Failure error={error} />}
         {theirs && <>
           <Text size="sm" fw={600}>What is stored now</Text><Code block tabIndex={0}>{theirs.yaml}</Code>

@@ -14,6 +14,7 @@ import { LabelList, PolicyLink } from '../../parts/names';
 import { Page } from '../../parts/page';
 import { Empty, QueryView } from '../../parts/query-view';
 import { SearchBox } from '../../parts/search-box';
+import { Domains } from './domains';
 import { EditSet } from './edit';
 
 const route = getRouteApi('/app/networksets');
@@ -29,18 +30,19 @@ export function NetworkSetsPage() {
   const anywhere = may({ verb: 'create', kind: 'NetworkSet' }).allowed ? may({ verb: 'create', kind: 'NetworkSet' }) : may({ verb: 'create', kind: 'GlobalNetworkSet' });
   const set = (part: { q?: string; namespace?: string[]; page?: number }) => void navigate({ search: (now) => ({ ...now, page: undefined, ...part }), replace: true });
   return (
-    <Page title="Network sets" about="Networks with labels, which rules match by selector: in a namespace, or global." actions={<>
+    <Page title="Network sets" about="Networks and domains with labels, which rules match by selector: in a namespace, or global." actions={<>
       <CopyCommand command="kubectl get networksets.projectcalico.org,globalnetworksets.projectcalico.org -A" />
       <Gated size="xs" permission={anywhere} onClick={() => setEdited('new')}>Create network set</Gated>
     </>}>
       <Paper withBorder p="sm" component="search"><Group align="flex-end">
-        <SearchBox label="Filter" placeholder="name, label, network" value={q} onSearch={(next) => set({ q: next })} />
+        <SearchBox label="Filter" placeholder="name, label, network, domain" value={q} onSearch={(next) => set({ q: next })} />
         <TagsInput label="Namespaces" value={namespace ?? []} onChange={(next) => set({ namespace: next.length ? next : undefined })} miw={140} />
       </Group></Paper>
       <QueryView query={query}>{(data) => data.total === 0
         ? <Empty title="No network sets are shown">{q || namespace ? 'The filter leaves none.' : 'There are none that you may see.'}</Empty>
         : <>
           <Pager offset={data.offset} shown={data.items.length} total={data.total} onPage={(next) => set({ page: next })} />
+          {data.namesLeftOut > 0 && <Text size="sm">Nodes know {data.namesLeftOut.toLocaleString('en')} addresses of names more than are shown here.</Text>}
           <DataTable label="Network sets" rows={data.items} rowKey={idOf} columns={columns(setEdited, setDeleted, may)} />
         </>}
       </QueryView>
@@ -62,6 +64,7 @@ function columns(onEdit: (set: Set) => void, onDelete: (set: Set) => void, may: 
     { header: 'Name', cell: (row) => row.name },
     { header: 'Scope', cell: (row) => row.namespace ?? 'global' },
     { header: 'Networks', cell: (row) => <Text size="sm" ff="monospace">{row.nets.slice(0, 8).join(', ') || 'none'}{row.nets.length > 8 ? ` and ${row.nets.length - 8} more` : ''}</Text> },
+    { header: 'Domains', cell: (row) => <Domains set={row} /> },
     { header: 'Labels', cell: (row) => <LabelList labels={row.labels} /> },
     { header: 'Used by', cell: (row) => row.usedBy.length === 0 ? 'no rule' : row.usedBy.slice(0, 5).map((one, at) => <span key={at}>{at > 0 && ', '}<PolicyLink id={one.policy} /> {one.direction} {one.rule}</span>) },
     { header: 'Overlaps', cell: (row) => row.overlaps.length === 0 ? '–' : row.overlaps.slice(0, 3).map((one, at) => <Text key={at} size="sm">{one.net} with {shortName(one.with)} {one.otherNet}</Text>) },
