@@ -86,6 +86,7 @@ type agent struct {
 	// legTo asks the kernel by which interface an address is reached.
 	legTo    func(netip.Addr) (leg, bool)
 	reporter *reporter
+	recorder *recorder
 	metrics  *metrics
 	health   *health
 }
@@ -166,6 +167,8 @@ func (a *agent) startReports(ctx context.Context) error {
 		}
 	}
 	go a.reporter.run(ctx)
+	a.recorder = newRecorder(a.Options, a.reporter.post)
+	a.metrics.registry.MustRegister(a.recorder.collectors()...)
 	return nil
 }
 
@@ -321,6 +324,7 @@ func (a *agent) take(all []update) {
 // compile brings the tables up to date.
 func (a *agent) compile(changes []model.Change) {
 	d := a.compiler.Apply(changes...)
+	a.recorder.take(d)
 	a.news.sets(d)
 	a.names.changed(changes)
 	a.whole = a.whole || a.delta != nil // two at once: the second does not follow on what the kernel has
@@ -369,6 +373,7 @@ func (a *agent) found(kind string) {
 
 // keep takes a change over if it is about what the agent itself needs.
 func (a *agent) keep(c model.Change) {
+	a.recorder.see(c)
 	switch c.Key.Kind {
 	case model.KindNode:
 		if c.Key.Name != a.Node {
@@ -448,6 +453,7 @@ func (a *agent) apply(ctx context.Context) error {
 	}
 	a.applied++
 	a.cutter.changed()
+	a.recorder.placed(ctx, a.places, moved)
 	a.set = now
 	a.health.ready()
 	a.report(c, began)

@@ -2,18 +2,16 @@ package agent
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/florianl/go-nflog/v2"
 
+	"github.com/tierwall/tierwall/agent/flows"
 	"github.com/tierwall/tierwall/dataplane"
-	"github.com/tierwall/tierwall/verdict"
 )
 
 // LogRules reads what Log rules send to the NFLOG group until the context ends,
@@ -34,7 +32,7 @@ func LogRules(ctx context.Context, group uint16, log *slog.Logger) error {
 			attrs = append(attrs, "rule", rule)
 		}
 		if a.Payload != nil {
-			if p, ok := parsePacket(*a.Payload); ok {
+			if p, _, ok := flows.ParsePacket(*a.Payload); ok {
 				attrs = append(attrs, "connection", p.String())
 			}
 		}
@@ -102,25 +100,4 @@ func (a *agent) countUnlogged() {
 	for _, rule := range slices.Sorted(maps.Keys(byRule)) {
 		a.Log.Info("policy log: over the limit, not written", "rule", rule, "packets", byRule[rule])
 	}
-}
-
-// parsePacket reads addresses, protocol and ports from the first bytes of an
-// IP packet.
-func parsePacket(b []byte) (verdict.Packet, bool) {
-	var p verdict.Packet
-	var rest []byte
-	switch {
-	case len(b) >= 20 && b[0]>>4 == 4 && len(b) >= int(b[0]&15)*4:
-		p.Src, p.Dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-		p.Protocol, rest = b[9], b[int(b[0]&15)*4:]
-	case len(b) >= 40 && b[0]>>4 == 6:
-		p.Src, p.Dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-		p.Protocol, rest = b[6], b[40:]
-	default:
-		return p, false
-	}
-	if verdict.HasPorts(p.Protocol) && len(rest) >= 4 {
-		p.SrcPort, p.DstPort = binary.BigEndian.Uint16(rest), binary.BigEndian.Uint16(rest[2:])
-	}
-	return p, true
 }

@@ -9,11 +9,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tierwall/tierwall/agent/flows"
 )
 
 // TestMetricsDocumented: docs/metrics.md lists just the metrics that there are.
 func TestMetricsDocumented(t *testing.T) {
 	m := newMetrics()
+	r := &recorder{collector: flows.NewCollector("n", nil, nil, nil), sender: flows.NewSender("n", nil, nil)}
+	m.registry.MustRegister(r.collectors()...)
 	families, err := m.registry.Gather()
 	must(t, err)
 	var have []string

@@ -330,7 +330,11 @@ func (r *reporter) tell(ctx context.Context) (again bool, err error) {
 			r.full = true // the server may or may not have it
 		}
 	}()
-	answer, status, err := r.post(ctx, out)
+	body, err := json.Marshal(out)
+	if err != nil {
+		return false, err
+	}
+	answer, status, err := r.post(ctx, report.Path, body)
 	if err != nil {
 		return false, err
 	}
@@ -354,14 +358,15 @@ func (r *reporter) tell(ctx context.Context) (again bool, err error) {
 	return false, nil
 }
 
-func (r *reporter) post(ctx context.Context, out report.Report) (answer []byte, status int, err error) {
-	body, err := json.Marshal(out)
+// post sends a body to a path of the server. It may be called by several at once.
+func (r *reporter) post(ctx context.Context, path string, body []byte) (answer []byte, status int, err error) {
+	client, base, err := r.way()
 	if err != nil {
 		return nil, 0, err
 	}
 	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
 	defer stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(r.to.url, "/")+report.Path+"?node="+url.QueryEscape(r.node), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(base, "/")+path+"?node="+url.QueryEscape(r.node), bytes.NewReader(body))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -371,20 +376,40 @@ func (r *reporter) post(ctx context.Context, out report.Report) (answer []byte, 
 		return nil, 0, fmt.Errorf("token: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	if r.client == nil {
-		if r.client, err = r.dial(); err != nil {
-			return nil, 0, err
-		}
-	}
-	resp, err := r.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
-		r.client.CloseIdleConnections()
-		r.client = nil // with the CA as it is then
+		r.leave(client)
 		return nil, 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err = io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	return answer, resp.StatusCode, err
+}
+
+// way returns a client for the server and where that is.
+func (r *reporter) way() (*http.Client, string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.to.url == "" {
+		return nil, "", errors.New("it is not known yet where the server is")
+	}
+	if r.client == nil {
+		var err error
+		if r.client, err = r.dial(); err != nil {
+			return nil, "", err
+		}
+	}
+	return r.client, r.to.url, nil
+}
+
+// leave drops a client; the next trusts the CA as it is then.
+func (r *reporter) leave(client *http.Client) {
+	client.CloseIdleConnections()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client == client {
+		r.client = nil
+	}
 }
 
 func (r *reporter) dial() (*http.Client, error) {

@@ -21,7 +21,7 @@ import (
 func AgentCommand() *cobra.Command {
 	var o agent.Options
 	var kubeconfig string
-	var group uint16
+	var group, flowGroup uint16
 	var remove, verbose bool
 	names := agent.DNS{}
 	var servers []string
@@ -33,7 +33,10 @@ func AgentCommand() *cobra.Command {
 			"When it ends, what it enforced stays; --remove takes it out.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			plane := nft.New(nft.Options{LogGroup: group, Own: true, CutDenied: o.CutDenied, Warn: func(err error) { o.Log.Warn(err.Error()) }})
+			if o.Server.URL == "" && o.Server.ConfigMap == "" {
+				flowGroup = 0 // there is nobody to tell
+			}
+			plane := nft.New(nft.Options{LogGroup: group, FlowGroup: flowGroup, Own: true, CutDenied: o.CutDenied, Warn: func(err error) { o.Log.Warn(err.Error()) }})
 			if remove {
 				return plane.Remove(cmd.Context())
 			}
@@ -78,6 +81,7 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.Server.TokenFile, "server-token", "", "file with the token to show it (default: the service account's)")
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
+	f.Uint16Var(&flowGroup, "flow-group", 65, "NFLOG group for what is denied, of which the server is told, as of what is allowed; 0 records no flows")
 	f.BoolVar(&o.CutDenied, "cut-denied", false, "after a change of policy, end the open connections that it denies (default: they go on)")
 	f.StringSliceVar(&servers, "dns-server", nil, "DNS server by whose answers domain names are known, where no FelixConfiguration says so: "+
 		"ADDRESS[:PORT] or k8s-service:[NAMESPACE/]NAME[:PORT] (default: k8s-service:kube-dns)")
