@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,6 +15,7 @@ import (
 
 	nodereport "github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/server"
+	"github.com/tierwall/tierwall/server/flows"
 	"github.com/tierwall/tierwall/server/manager"
 )
 
@@ -22,6 +24,7 @@ import (
 func ServerCommand() *cobra.Command {
 	var o server.Options
 	var managed manager.Options
+	var kept flows.Options
 	var kubeconfig string
 	var verbose bool
 	cmd := &cobra.Command{
@@ -46,7 +49,7 @@ func ServerCommand() *cobra.Command {
 			if o.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
 				return fmt.Errorf("way to the API server: %w (give --kubeconfig)", err)
 			}
-			return runServer(cmd.Context(), o, managed)
+			return runServer(cmd.Context(), o, managed, kept)
 		},
 	}
 	f := cmd.Flags()
@@ -58,9 +61,12 @@ func ServerCommand() *cobra.Command {
 	f.StringVar(&o.KeyFile, "webhook-key", "", "its key")
 	f.StringVar(&o.CAFile, "webhook-ca", "", "what the API server and agents are to trust for it, in PEM (default: what their machines trust)")
 	f.StringVar(&o.ReportListen, "report-listen", fmt.Sprintf(":%d", nodereport.Port), "address on which agents report what they enforce, with the webhook's certificate; - for none")
-	f.StringVar(&o.AdvertiseIP, "advertise-ip", "", "address of this server for agents, which is published for them; only with --webhook-service")
+	f.StringVar(&o.AdvertiseIP, "advertise-ip", "", "address of this server for agents, which is published for them")
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez and /readyz (default: nowhere)")
 	f.StringVar(&o.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), nodereport.Namespace), "namespace in which is published what nodes told")
+	f.StringVar(&kept.Dir, "flows-dir", "", "directory in which to keep what agents record of connections (default: none, they are not kept)")
+	f.Int64Var(&kept.MaxBytes, "flows-max-bytes", 256<<20, "how large it may be; the oldest flows go")
+	f.DurationVar(&kept.MaxAge, "flows-max-age", 72*time.Hour, "how old flows may be")
 	ManagerFlags(f, &managed, "")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say more")
 	cmd.MarkFlagsRequiredTogether("webhook-cert", "webhook-key")
@@ -82,8 +88,20 @@ func ManagerFlags(f *pflag.FlagSet, o *manager.Options, address string) {
 	o.OIDC.ClientSecret = os.Getenv("TIERWALL_OIDC_CLIENT_SECRET") // not a flag: those are seen by all
 }
 
-// runServer runs the server, and the Manager beside it if it has an address.
-func runServer(ctx context.Context, o server.Options, managed manager.Options) error {
+// runServer runs the server, the store of flows if it has a directory, and the
+// Manager if it has an address. A store that cannot be opened takes nothing down.
+func runServer(ctx context.Context, o server.Options, managed manager.Options, kept flows.Options) error {
+	if kept.Dir != "" {
+		kept.Log = o.Log
+		store, err := flows.Open(kept)
+		if err != nil {
+			o.Log.Error("flows are not kept", "error", err)
+		} else {
+			o.Flows = store
+			defer func() { _ = store.Close() }()
+			go store.Run(ctx)
+		}
+	}
 	if managed.Listen == "" {
 		return server.Run(ctx, o)
 	}

@@ -65,7 +65,7 @@ func (s *Server) lead(ctx context.Context) {
 	var term sync.WaitGroup
 	if s.reports != nil {
 		st := status.New(status.Options{Core: s.core, Policies: s.client, Namespace: s.options.Namespace, Log: s.options.Log})
-		handler := st.Handler()
+		handler := s.hears(st)
 		s.reports.current.Store(&handler)
 		defer s.reports.current.Store(nil)
 		term.Go(func() { st.Run(ctx) })
@@ -77,8 +77,13 @@ func (s *Server) lead(ctx context.Context) {
 	nodeEvents := make(chan event, 256)
 	watchNodeHosts(ctx, s.client, s.core.CoreV1().RESTClient(), nodeEvents)
 	term.Go(func() { newNodeHosts(w.host, s.options.Log).run(ctx, nodeEvents) })
-	if s.options.Service != "" {
+	switch {
+	case s.options.Service != "":
 		term.Go(func() { s.announce(ctx) })
+	case s.options.AdvertiseIP != "":
+		if err := s.publish(ctx); err != nil {
+			s.options.Log.Warn("where this server is could not be published", "error", err)
+		}
 	}
 	term.Wait()
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/report"
+	"github.com/tierwall/tierwall/server/status"
 )
 
 // reports is where agents report to.
@@ -44,7 +47,7 @@ func (s *Server) startReports() error {
 	s.reports = &reports{listen: l}
 	s.reports.server = &http.Server{
 		Handler:           s.reports,
-		TLSConfig:         s.identity.tls(),
+		TLSConfig:         s.readable(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       3 * report.Heartbeat,
@@ -56,6 +59,26 @@ func (s *Server) startReports() error {
 		}
 	})
 	return nil
+}
+
+// readable lets readers of flows show a client certificate.
+func (s *Server) readable() *tls.Config {
+	config := s.identity.tls()
+	config.ClientAuth = tls.RequestClientCert
+	return config
+}
+
+// hears is what takes reports and flows, and gives flows.
+func (s *Server) hears(st *status.Status) http.Handler {
+	if s.options.Flows == nil {
+		return st.Handler()
+	}
+	mux := http.NewServeMux()
+	mux.Handle(report.Path, st.Handler())
+	h := s.options.Flows.Handler(s.core, st.Check, status.Code)
+	mux.Handle(flow.Path, h)
+	mux.Handle(flow.Path+"/", h)
+	return mux
 }
 
 // ReportAddress is where agents report to; empty if they do not.

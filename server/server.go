@@ -19,6 +19,7 @@ import (
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/report"
+	"github.com/tierwall/tierwall/server/flows"
 )
 
 // Options say how the server reaches the API server, and how that reaches it.
@@ -44,9 +45,11 @@ type Options struct {
 	// 127.0.0.1, "-" that none do and nothing is said of what nodes enforce.
 	ReportListen string
 	// AdvertiseIP is the address of this server that agents reach, for the ConfigMap
-	// report.ServerName of the namespace; empty means that none is published. Only
-	// with Service.
+	// report.ServerName of the namespace; empty means that none is published.
 	AdvertiseIP string
+	// Flows keeps what agents record of connections, and gives it to those who may
+	// see it; nil keeps none. Who made it closes it.
+	Flows *flows.Store
 	// HealthListen is the address of /livez and /readyz, as host:port; empty for
 	// none.
 	HealthListen string

@@ -42,7 +42,7 @@ rm -rf charts/tierwall-crds/files charts/tierwall/files
 mkdir -p charts/tierwall-crds/files charts/tierwall/files
 cp api/crds/*.yaml api/crds/upstream/*.yaml charts/tierwall-crds/files/
 cp deploy/tier-access.yaml deploy/tiers.yaml charts/tierwall/files/
-cp deploy/roles/agent.yaml deploy/roles/server.yaml deploy/roles/viewer.yaml deploy/roles/namespace-developer.yaml charts/tierwall/files/
+cp deploy/roles/agent.yaml deploy/roles/server.yaml deploy/roles/viewer.yaml deploy/roles/namespace-developer.yaml deploy/roles/find-server.yaml charts/tierwall/files/
 
 # The manifests are the charts with their values as they are. What helm would
 # install and kubectl cannot know of, the namespace, is put before them.

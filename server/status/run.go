@@ -61,6 +61,15 @@ func New(o Options) *Status {
 // Handler takes the agents' reports.
 func (s *Status) Handler() http.Handler { return handler(s.gate.check, s.take) }
 
+// Check returns nil if the bearer of a token may report for a node. Code is the
+// HTTP status for its errors.
+func (s *Status) Check(ctx context.Context, token, node string) error {
+	return s.gate.check(ctx, token, node)
+}
+
+// Code returns the HTTP status for an error of Check.
+func Code(err error) int { return codeOf(err) }
+
 // pacePerNode stretches the reports of a large cluster: 5,000 nodes that all
 // have something to tell do so within a second or two.
 const pacePerNode = 300 * time.Microsecond

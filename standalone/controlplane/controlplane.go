@@ -20,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/tierwall/tierwall/server"
+	"github.com/tierwall/tierwall/server/flows"
 	"github.com/tierwall/tierwall/server/manager"
 )
 
@@ -66,6 +67,7 @@ type ControlPlane struct {
 	cancel    context.CancelFunc
 	server    *server.Server
 	serverLog *os.File
+	flows     *flows.Store
 	manager   *manager.Manager
 	// done is closed when the API server has ended; nil before it was started.
 	done chan struct{}
@@ -295,6 +297,9 @@ func (p *ControlPlane) Close() error {
 	}
 	if p.etcd != nil {
 		p.etcd.Close()
+	}
+	if p.flows != nil {
+		problems = append(problems, p.flows.Close())
 	}
 	if p.lock != nil {
 		problems = append(problems, p.lock.Close())

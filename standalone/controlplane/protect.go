@@ -25,6 +25,7 @@ import (
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/deploy"
 	"github.com/tierwall/tierwall/server"
+	"github.com/tierwall/tierwall/server/flows"
 )
 
 // Apply applies objects that have a name, such as those of package deploy. The
@@ -91,8 +92,16 @@ func (p *ControlPlane) startServer(ctx context.Context) error {
 		return err
 	}
 	// a role that has just been applied can be unknown for a moment still
+	if p.flows == nil {
+		if p.flows, err = flows.Open(flows.Options{Dir: p.path("flows"), Log: slog.New(slog.NewTextHandler(log, nil))}); err != nil {
+			return err
+		}
+		go p.flows.Run(ctx)
+	}
 	for began := time.Now(); ; {
-		p.server, err = server.Start(ctx, server.Options{Config: config, Log: slog.New(slog.NewTextHandler(log, nil))})
+		p.server, err = server.Start(ctx, server.Options{
+			Config: config, Log: slog.New(slog.NewTextHandler(log, nil)), Flows: p.flows, AdvertiseIP: "127.0.0.1",
+		})
 		if err == nil || time.Since(began) > patience {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/tierwall/tierwall/deploy"
+	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/report"
 )
 
@@ -48,6 +49,9 @@ func (p *ControlPlane) IssueReportToken(ctx context.Context, path, node string) 
 	}
 	return writeFile(path, []byte(request.Status.Token))
 }
+
+// Flows is what agents have recorded. It is to be asked after Install.
+func (p *ControlPlane) Flows() flow.Reader { return p.flows }
 
 // Reports is where Tierwall's server takes reports, as host:port, and what to
 // trust for it. It is to be asked after Install.

@@ -1,0 +1,11 @@
+// Package flows is the server's store of flows: what agents record comes in, and
+// whoever may see it asks.
+//
+//	codec.go    records as bytes: what records have in common is written once a segment
+//	segment.go  files that are only appended to, each frame with its checksum
+//	store.go    the list of segments, and what goes when there are too many
+//	read.go     questions: pages, followers, counts
+//	handler.go  HTTP for agents and readers, and access.go who may see what
+//
+// docs/design has the reasons: a log of segments and not a database.
+package flows

@@ -1,0 +1,287 @@
+package flows
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tierwall/tierwall/flow"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+var _ flow.Reader = (*Store)(nil)
+
+// snapshot returns the segments as they are, oldest first: what is in them by
+// now does not change.
+func (s *Store) snapshot() ([]segment, flow.Loss) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]segment, 0, len(s.segments))
+	for _, g := range s.segments {
+		list = append(list, *g)
+	}
+	var lost flow.Loss
+	for _, l := range s.lost {
+		lost.Add(l.Loss)
+	}
+	return list, lost
+}
+
+// skips reports whether no record of a segment can match.
+func (g *segment) skips(f flow.Filter) bool {
+	return g.records == 0 || !f.Since.IsZero() && g.last.Before(f.Since) || !f.Until.IsZero() && !g.first.Before(f.Until)
+}
+
+// read reads a segment; one that was deleted meanwhile has nothing.
+func (s *Store) read(g *segment, to sink) error {
+	err := g.read(to)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	return err
+}
+
+// Page implements flow.Reader.
+func (s *Store) Page(ctx context.Context, a flow.Access, f flow.Filter) (flow.Page, error) {
+	limit := min(cmp.Or(f.Limit, flow.DefaultLimit), flow.MaxLimit)
+	list, lost := s.snapshot()
+	page := flow.Page{Records: []flow.Record{}}
+	if a.All {
+		page.Lost = lost
+	}
+	for i := len(list) - 1; i >= 0 && len(page.Records) <= limit; i-- {
+		g := &list[i]
+		if g.skips(f) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return page, err
+		}
+		room := limit + 1 - len(page.Records)
+		var found []flow.Record
+		err := s.read(g, sink{record: func(r *flow.Record) bool {
+			if a.Sees(r) && f.Matches(r) {
+				found = append(found, *r)
+				if len(found) >= 2*room {
+					found = slices.Delete(found, 0, len(found)-room)
+				}
+			}
+			return true
+		}})
+		if err != nil {
+			s.options.Log.Error("some flows could not be read", "file", g.path, "error", err)
+		}
+		slices.Reverse(found)
+		page.Records = append(page.Records, found[:min(len(found), room)]...)
+	}
+	if len(page.Records) > limit {
+		page.Records = page.Records[:limit]
+		page.Next = page.Records[limit-1].ID
+	}
+	for i := range list {
+		if list[i].records > 0 {
+			page.Oldest = list[i].first
+			break
+		}
+	}
+	return page, nil
+}
+
+// All implements flow.Reader. A record is overwritten when the next one comes.
+func (s *Store) All(ctx context.Context, a flow.Access, f flow.Filter) iter.Seq2[*flow.Record, error] {
+	return func(yield func(*flow.Record, error) bool) {
+		list, _ := s.snapshot()
+		for i := range list {
+			if list[i].skips(f) {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			more := true
+			err := s.read(&list[i], sink{record: func(r *flow.Record) bool {
+				if a.Sees(r) && f.Matches(r) {
+					more = yield(r, nil)
+				}
+				return more
+			}})
+			if err != nil && more {
+				more = yield(nil, err)
+			}
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// follower is one who waits for records.
+type follower struct {
+	access flow.Access
+	filter flow.Filter
+	out    chan flow.Event
+	once   sync.Once
+	missed uint64
+}
+
+// waiting is how many records may wait for a follower.
+const waiting = 4096
+
+func (f *follower) stop() { f.once.Do(func() { close(f.out) }) }
+
+// offer hands over what the follower is to see. It never waits: what does not
+// fit is counted, and told of with what comes next.
+func (f *follower) offer(records []flow.Record, lost flow.Loss) {
+	lost.Records += f.missed
+	if f.access.All || f.missed > 0 {
+		if lost.Any() {
+			select {
+			case f.out <- flow.Event{Lost: lost}:
+				f.missed = 0
+			default:
+			}
+		}
+	}
+	for i := range records {
+		r := records[i]
+		if !f.access.Sees(&r) || !f.filter.Matches(&r) {
+			continue
+		}
+		select {
+		case f.out <- flow.Event{Record: &r}:
+		default:
+			f.missed++
+		}
+	}
+}
+
+// Follow implements flow.Reader.
+func (s *Store) Follow(ctx context.Context, a flow.Access, f flow.Filter) <-chan flow.Event {
+	f.Before = 0
+	w := &follower{access: a, filter: f, out: make(chan flow.Event, waiting)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		w.stop()
+		return w.out
+	}
+	s.follow[w] = true
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.follow, w)
+		w.stop()
+	})
+	return w.out
+}
+
+// countKey is what counts are by.
+type countKey struct {
+	tier, policy, reason string
+	rule                 int // verdict.NoRule for none
+	direction            verdict.Direction
+	pending              bool
+}
+
+// Counts implements flow.Reader.
+func (s *Store) Counts(ctx context.Context, a flow.Access, f flow.Filter) ([]flow.Count, error) {
+	counts := map[countKey]*flow.Count{}
+	for r, err := range s.All(ctx, a, f) {
+		if err != nil {
+			return nil, err
+		}
+		count(counts, r, r.Egress, verdict.Egress, false)
+		count(counts, r, r.Ingress, verdict.Ingress, false)
+		if r.Pending != nil {
+			count(counts, r, r.Pending.Egress, verdict.Egress, true)
+			count(counts, r, r.Pending.Ingress, verdict.Ingress, true)
+		}
+	}
+	list := make([]flow.Count, 0, len(counts))
+	for _, c := range counts {
+		list = append(list, *c)
+	}
+	rule := func(c flow.Count) int {
+		if c.Rule == nil {
+			return 1 << 30
+		}
+		return *c.Rule
+	}
+	slices.SortFunc(list, func(a, b flow.Count) int {
+		return cmp.Or(cmp.Compare(a.Tier, b.Tier), cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Direction, b.Direction),
+			cmp.Compare(rule(a), rule(b)), cmp.Compare(a.Reason, b.Reason))
+	})
+	return list, nil
+}
+
+// count adds what a decision's steps did: each rule on the way, and the end of
+// each tier, for itself and for each policy that applied there.
+func count(counts map[countKey]*flow.Count, r *flow.Record, d *flow.Decision, dir verdict.Direction, pending bool) {
+	if d == nil {
+		return
+	}
+	add := func(k countKey, action verdict.Action, decides bool) {
+		k.direction, k.pending = dir, pending
+		c := counts[k]
+		if c == nil {
+			c = &flow.Count{Tier: k.tier, Policy: k.policy, Direction: dir.String(), Reason: k.reason, Pending: pending}
+			if k.rule != verdict.NoRule {
+				c.Rule = new(k.rule)
+			}
+			counts[k] = c
+		}
+		switch action {
+		case verdict.ActionAllow:
+			c.Allowed += r.Connections
+		case verdict.ActionDeny:
+			c.Denied += r.Connections
+		case verdict.ActionPass:
+			c.Passed += r.Connections
+		case verdict.ActionLog:
+			c.Logged += r.Connections
+		}
+		if decides && d.Trace.Verdict == verdict.Allow {
+			c.Bytes += r.Out.Bytes + r.In.Bytes
+		}
+		if r.Connections > 0 && r.Last.After(c.Last) {
+			c.Last = r.Last
+		}
+	}
+	last := d.Trace.Deciding()
+	for i := range d.Trace.Steps {
+		step := &d.Trace.Steps[i]
+		k := countKey{tier: step.Tier, rule: step.Rule, reason: verdict.ByRule.String()}
+		switch {
+		case step.Profile != "":
+			k.policy, k.reason = "Profile//"+step.Profile, verdict.ByProfile.String()
+		case step.EndOfTier():
+			k.reason = verdict.ByTierDefault.String()
+			for _, p := range step.Applied {
+				own := k
+				own.policy = p.String()
+				add(own, step.Action, false)
+			}
+		default:
+			k.policy = step.Policy.String()
+			if step.Rule == verdict.NoRule {
+				k.reason = verdict.InvalidPolicy.String()
+			}
+		}
+		add(k, step.Action, step == last)
+	}
+	if last == nil {
+		action := verdict.ActionAllow
+		if d.Trace.Verdict == verdict.Deny {
+			action = verdict.ActionDeny
+		}
+		add(countKey{rule: verdict.NoRule, reason: d.Trace.Reason.String()}, action, true)
+	}
+}
+
+// timeout is how long a question may take.
+const timeout = 30 * time.Second

@@ -1,0 +1,374 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tierwall/tierwall/flow"
+)
+
+// Options say where a store is and how much it keeps.
+type Options struct {
+	// Dir is the store's own directory; it is made if it is not there.
+	Dir string
+	// MaxBytes is how large the store may be, in bytes; 0 means 256 MiB, of some
+	// 60 bytes a record.
+	MaxBytes int64
+	// MaxAge is how old a record may be; 0 means three days.
+	MaxAge time.Duration
+	// Pending returns what would be of a flow if everything staged were enforced,
+	// nil if nothing staged concerns it; nil for nobody who knows.
+	Pending func(*flow.Record) *flow.Pending
+	// Log takes what there is to say; nil means nothing.
+	Log *slog.Logger
+}
+
+// maxItems is how many texts, ends and decisions a segment has at most: whoever
+// reads it keeps them.
+const maxItems = 200_000
+
+// Store keeps flows. It may be used by several at once, but by one process.
+type Store struct {
+	options     Options
+	segmentSize int64
+	now         func() time.Time
+
+	mu     sync.Mutex
+	closed bool
+	// segments are all, oldest first; the last is open as file.
+	segments []*segment
+	file     *os.File
+	writer   *writer
+	next     uint64 // the next id of a record
+	last     map[string]mark
+	lost     []lostAt
+	follow   map[*follower]bool
+	stats    Stats
+}
+
+// mark is the last batch of an agent.
+type mark struct {
+	instance string
+	sequence uint64
+}
+
+// lostAt is what was lost until a time.
+type lostAt struct {
+	flow.Loss
+	at time.Time
+}
+
+// Stats are what a store counts.
+type Stats struct {
+	// Records were taken, Repeated batches were there already, and Failed could
+	// not be written.
+	Records, Repeated, Failed uint64
+	// Bytes and Segments are what there is.
+	Bytes    int64
+	Segments int
+}
+
+// ErrAgain says that a batch was taken before.
+var ErrAgain = errors.New("the batch was taken already")
+
+// Open opens a store. What cannot be read of it is moved aside, and said; it is
+// an error only if the directory cannot be written.
+func Open(o Options) (*Store, error) {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 256 << 20
+	}
+	if o.MaxAge == 0 {
+		o.MaxAge = 72 * time.Hour
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		options: o, segmentSize: max(64<<10, min(8<<20, o.MaxBytes/8)), now: time.Now, next: 1,
+		last: map[string]mark{}, follow: map[*follower]bool{},
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store of flows: %w", err)
+	}
+	if err := s.load(); err != nil {
+		return nil, fmt.Errorf("store of flows: %w", err)
+	}
+	if err := s.begin(); err != nil {
+		return nil, fmt.Errorf("store of flows: %w", err)
+	}
+	s.retain()
+	return s, nil
+}
+
+// load finds the segments that are there.
+func (s *Store) load() error {
+	list, err := os.ReadDir(s.options.Dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		number, ok := segmentNumber(f.Name())
+		if !ok {
+			continue
+		}
+		g := &segment{number: number, path: segmentPath(s.options.Dir, number)}
+		err := g.read(sink{
+			record: func(r *flow.Record) bool {
+				g.note(r.Last)
+				s.next = max(s.next, r.ID+1)
+				return true
+			},
+			loss:  func(l flow.Loss, at time.Time) { s.lost = append(s.lost, lostAt{l, at}) },
+			batch: func(node, instance string, sequence uint64) { s.last[node] = mark{instance, sequence} },
+		})
+		if err = s.mend(g, err); err != nil {
+			return err
+		}
+		if g.size > 0 {
+			s.segments = append(s.segments, g)
+		}
+	}
+	return nil
+}
+
+// mend puts right what could not be read of a segment: a cut end, as a crash
+// leaves it, is cut off; anything else is moved aside. The segment has size 0 if
+// nothing is left of it.
+func (s *Store) mend(g *segment, err error) error {
+	var t *torn
+	switch {
+	case err == nil:
+		info, err := os.Stat(g.path)
+		if err != nil {
+			return err
+		}
+		g.size = info.Size()
+		return nil
+	case !errors.As(err, &t):
+		return err
+	case errors.Is(t.why, errCut) && t.at > 0:
+		s.options.Log.Warn("the last flows that were written are missing", "file", g.path, "error", err)
+		g.size = t.at
+		return os.Truncate(g.path, t.at)
+	}
+	aside := g.path + asideSuffix
+	s.options.Log.Error("flows cannot be read; they are moved aside", "file", g.path, "to", aside, "error", err)
+	g.size = 0
+	s.dropAside()
+	return os.Rename(g.path, aside)
+}
+
+// dropAside deletes what was moved aside before: one is enough to look at.
+func (s *Store) dropAside() {
+	old, _ := filepath.Glob(filepath.Join(s.options.Dir, "*"+asideSuffix))
+	for _, path := range old {
+		_ = os.Remove(path)
+	}
+}
+
+// begin starts a segment.
+func (s *Store) begin() error {
+	number := uint64(1)
+	if n := len(s.segments); n > 0 {
+		number = s.segments[n-1].number + 1
+	}
+	g := &segment{number: number, path: segmentPath(s.options.Dir, number)}
+	file, err := os.OpenFile(g.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := file.WriteString(magic); err != nil {
+		return errors.Join(err, file.Close(), os.Remove(g.path))
+	}
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+	g.size = int64(len(magic))
+	s.file, s.writer, s.segments = file, newWriter(), append(s.segments, g)
+	return nil
+}
+
+// Put takes a batch. The error is ErrAgain for one that is there already;
+// otherwise it is one of writing, and the agent is to try again.
+func (s *Store) Put(b flow.Batch) error {
+	for i := range b.Records {
+		if r := &b.Records[i]; s.options.Pending != nil && r.Pending == nil {
+			r.Pending = s.options.Pending(r)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return os.ErrClosed
+	}
+	if m := s.last[b.Node]; m.instance == b.Instance && b.Sequence <= m.sequence {
+		s.stats.Repeated++
+		return ErrAgain
+	}
+	now := s.now()
+	if err := s.write(&b, now); err != nil {
+		s.stats.Failed++
+		return err
+	}
+	s.last[b.Node] = mark{b.Instance, b.Sequence}
+	s.stats.Records += uint64(len(b.Records))
+	for f := range s.follow {
+		f.offer(b.Records, b.Lost)
+	}
+	return nil
+}
+
+// write appends a batch as one frame. Where there is no room, the oldest
+// segments make it.
+func (s *Store) write(b *flow.Batch, now time.Time) error {
+	g := s.segments[len(s.segments)-1]
+	if g.size > s.segmentSize || s.writer.items() > maxItems {
+		if err := s.begin(); err != nil {
+			return s.refused(err)
+		}
+		s.retain()
+	}
+	for try := 0; ; try++ {
+		err := s.append(b, now)
+		if err == nil {
+			return nil
+		}
+		full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+		if try > 0 || full && len(s.segments) < 2 {
+			return s.refused(err)
+		}
+		if full {
+			s.options.Log.Warn("there is no room for flows; the oldest make some", "error", err)
+			s.drop(max(1, len(s.segments)/2))
+		}
+	}
+}
+
+// refused says that nothing can be written.
+func (s *Store) refused(err error) error {
+	s.options.Log.Error("flows cannot be stored; agents keep them for a while. Policy is enforced all the same", "error", err)
+	return fmt.Errorf("store of flows: %w", err)
+}
+
+func (s *Store) append(b *flow.Batch, now time.Time) error {
+	g, w := s.segments[len(s.segments)-1], s.writer
+	w.b = w.b[:0]
+	w.batch(b.Node, b.Instance, b.Sequence)
+	next := s.next
+	for i := range b.Records {
+		r := &b.Records[i]
+		r.ID = next
+		next++
+		if err := w.record(r); err != nil {
+			return s.startOver(err)
+		}
+	}
+	lost := b.Lost
+	lost.Node = b.Node
+	if lost.Any() {
+		w.loss(lost, now)
+	}
+	if _, err := s.file.Write(frame(w.b)); err != nil {
+		_ = s.file.Truncate(g.size)
+		_, _ = s.file.Seek(g.size, 0)
+		return s.startOver(err)
+	}
+	g.size += int64(frameHeader + len(w.b))
+	s.next = next
+	for i := range b.Records {
+		g.note(b.Records[i].Last)
+	}
+	if lost.Any() {
+		s.lost = append(s.lost, lostAt{lost, now})
+	}
+	return nil
+}
+
+// startOver begins a segment after a failure: what the writer takes for written
+// is not.
+func (s *Store) startOver(err error) error { return errors.Join(err, s.begin()) }
+
+// retain deletes segments that are too old or too many. The open one stays.
+func (s *Store) retain() {
+	total := int64(0)
+	for _, g := range s.segments {
+		total += g.size
+	}
+	oldest := s.now().Add(-s.options.MaxAge)
+	n := 0
+	for _, g := range s.segments[:len(s.segments)-1] {
+		if total <= s.options.MaxBytes-s.segmentSize && (g.records > 0 && g.last.After(oldest)) {
+			break
+		}
+		total -= g.size
+		n++
+	}
+	s.drop(n)
+}
+
+// drop deletes the oldest segments, with what was lost in their time.
+func (s *Store) drop(n int) {
+	n = min(n, len(s.segments)-1)
+	for _, g := range s.segments[:n] {
+		if err := os.Remove(g.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.options.Log.Warn("flows that are too old stay", "file", g.path, "error", err)
+		}
+	}
+	s.segments = slices.Clone(s.segments[n:])
+	if first := s.segments[0].first; n > 0 {
+		s.lost = slices.DeleteFunc(s.lost, func(l lostAt) bool { return l.at.Before(first) })
+	}
+}
+
+// Run deletes what is too old, until the context ends; then it closes the store.
+func (s *Store) Run(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			_ = s.Close()
+			return
+		case <-tick.C:
+			s.mu.Lock()
+			if !s.closed {
+				s.retain()
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// Stats returns what the store has counted.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.stats
+	for _, g := range s.segments {
+		out.Bytes += g.size
+	}
+	out.Segments = len(s.segments)
+	return out
+}
+
+// Close ends the store and all followers.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	for f := range s.follow {
+		f.stop()
+	}
+	return s.file.Close()
+}
