@@ -113,12 +113,11 @@ type Kind string
 
 // The kinds of ends.
 const (
-	Pod      Kind = "pod"
-	Host     Kind = "host"    // a host endpoint: Name is its name
-	Node     Kind = "node"    // a node without a host endpoint on the interface
-	NetSet   Kind = "set"     // an address in a network set: the first by name
-	Address  Kind = "address" // any other
-	NoLonger Kind = "gone"    // an address of a pod network that no pod has
+	Pod     Kind = "pod"
+	Host    Kind = "host"    // a host endpoint: Name is its name
+	Node    Kind = "node"    // a node whose address no host endpoint expects
+	NetSet  Kind = "set"     // an address in network sets: the one with the narrowest network
+	Address Kind = "address" // any other
 )
 
 // End is one end of a connection. It is comparable: records of equal ends can
@@ -195,8 +194,6 @@ func (e End) Shown() string {
 			return e.Address.String() + " (" + e.Namespace + "/" + e.Name + ")"
 		}
 		return e.Address.String() + " (" + e.Name + ")"
-	case NoLonger:
-		return e.Address.String() + " (gone)"
 	}
 	return e.String()
 }

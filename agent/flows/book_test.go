@@ -1,0 +1,154 @@
+package flows
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tierwall/tierwall/compile"
+	"github.com/tierwall/tierwall/dataplane"
+	"github.com/tierwall/tierwall/evaluate"
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/model/modeltest"
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// met is a decision that was made, as the kernel notes it, and what the oracle
+// said of it then.
+type met struct {
+	mark   dataplane.Mark
+	packet verdict.Packet
+	id     verdict.EndpointID
+	stage  verdict.Stage
+	dir    verdict.Direction
+	want   verdict.Trace
+	at     time.Time
+}
+
+// history is a world that changes, with a book of it.
+type history struct {
+	*modeltest.Gen
+	state    *model.State
+	compiler *compile.Compiler
+	book     *Book
+	clock    time.Time
+}
+
+func newHistory(seed uint64) *history {
+	h := &history{Gen: modeltest.New(seed), state: model.NewState(), compiler: compile.New(compile.Options{}), book: NewBook(), clock: time.Unix(1e9, 0)}
+	h.book.now = func() time.Time { return h.clock }
+	h.take(h.World()...)
+	return h
+}
+
+func (h *history) take(changes ...model.Change) {
+	h.state.Apply(changes...)
+	h.book.Take(h.compiler.Apply(changes...))
+}
+
+// meets lets a packet meet each endpoint that is policed.
+func (h *history) meets() (all []met) {
+	tables, oracle := h.compiler.Tables(), evaluate.New(h.state)
+	for id, e := range tables.Endpoints {
+		for _, dir := range verdict.Directions {
+			for _, span := range e.Spans[dir] {
+				p := h.Packet(dir, span.From)
+				set := e.SetFor(dir, p.Local(dir))
+				if set == 0 || p.Src.Is4() != p.Dst.Is4() {
+					continue
+				}
+				all = append(all, met{
+					dataplane.Mark{Set: set, Class: tables.Class(p.Remote(dir))}, p, id, verdict.Normal, dir,
+					oracle.Decide(h.state.Endpoints[id], dir, p), h.clock,
+				})
+			}
+		}
+	}
+	return all
+}
+
+// TestBookAgrees: whatever changes meanwhile, a mark says of a packet just what
+// the oracle said when it was made, for as long as it is kept; a denial is
+// explained by what denied, also a moment after it ceased to.
+func TestBookAgrees(t *testing.T) {
+	asked, older, denied := 0, 0, 0
+	for seed := range uint64(12) {
+		h := newHistory(seed)
+		var seen []met
+		for range 40 {
+			seen = append(seen, h.meets()...)
+			for len(seen) > 0 && h.clock.Sub(seen[0].at) > keepFor {
+				seen = seen[1:]
+			}
+			for _, m := range seen {
+				d, owner := h.book.Decision(m.mark, m.packet)
+				if d == nil {
+					t.Fatalf("seed %d: %+v of %s ago is not known", seed, m.mark, h.clock.Sub(m.at))
+				}
+				if got := d.Trace(); !got.Equal(&m.want) {
+					t.Fatalf("seed %d: %s at %s %s: %s, the oracle said %s", seed, m.packet, m.id, m.dir, &got, &m.want)
+				}
+				if (owner.Kind == verdict.Host) != (m.id.Kind == verdict.Host) {
+					t.Fatalf("seed %d: set %d of %s is taken for that of %s", seed, m.mark.Set, m.id, owner)
+				}
+				asked++
+				if h.clock.Sub(m.at) > 0 {
+					older++
+				}
+				if m.want.Verdict == verdict.Deny && h.clock.Equal(m.at) {
+					if d := h.book.Denied(m.id, m.stage, m.dir, m.packet); d == nil {
+						t.Fatalf("seed %d: nothing denies %s at %s", seed, m.packet, m.id)
+					} else if got := d.Trace(); !got.Equal(&m.want) {
+						t.Fatalf("seed %d: %s at %s was denied by %s, the oracle said %s", seed, m.packet, m.id, &got, &m.want)
+					}
+					denied++
+				}
+			}
+			now := seen
+			h.clock = h.clock.Add(time.Second)
+			h.take(h.Mutation())
+			for _, m := range now { // the packet was denied before the change, the message comes after
+				if m.want.Verdict == verdict.Deny && h.clock.Sub(m.at) == time.Second && h.state.Endpoints[m.id] != nil {
+					if d := h.book.Denied(m.id, m.stage, m.dir, m.packet); d == nil || d.Verdict != verdict.Deny {
+						t.Fatalf("seed %d: a second later nothing has denied %s at %s", seed, m.packet, m.id)
+					}
+				}
+			}
+		}
+	}
+	if asked < 10_000 || older < asked/2 || denied < 500 {
+		t.Errorf("only %d questions, %d of them about the past, and %d denials", asked, older, denied)
+	}
+}
+
+// TestBookForgets: what nothing leads to is gone after a while, and what is left
+// is what the tables hold.
+func TestBookForgets(t *testing.T) {
+	h := newHistory(3)
+	for range 60 {
+		h.clock = h.clock.Add(time.Second)
+		h.take(h.Mutation())
+	}
+	h.clock = h.clock.Add(2 * keepFor)
+	h.take()
+	tables := h.compiler.Tables()
+	if d := table.Diff(h.book.tables(), tables); !d.Empty() {
+		t.Errorf("the book differs from the tables: %+v", d)
+	}
+	pods := 0
+	for id, e := range tables.Endpoints {
+		if id.Kind == verdict.Pod {
+			pods += len(e.Spans[verdict.Egress])
+		}
+	}
+	if len(h.book.sets) != len(tables.Sets) || len(h.book.rows) != len(tables.Rows) || len(h.book.hosts) != len(tables.Hosts) ||
+		len(h.book.ends) != len(tables.Endpoints) || len(h.book.pods) > pods || len(h.book.leaving) > 1 {
+		t.Errorf("the book keeps %d sets of %d, %d rows of %d, %d addresses of %d, %d endpoints of %d, %d addresses of pods of %d",
+			len(h.book.sets), len(tables.Sets), len(h.book.rows), len(tables.Rows), len(h.book.hosts), len(tables.Hosts), len(h.book.ends), len(tables.Endpoints), len(h.book.pods), pods)
+	}
+	fresh := NewBook()
+	fresh.Load(tables)
+	if d := table.Diff(fresh.tables(), tables); !d.Empty() {
+		t.Errorf("loaded as a whole it differs: %+v", d)
+	}
+}

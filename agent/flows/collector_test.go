@@ -1,0 +1,287 @@
+package flows
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tierwall/tierwall/conntrack"
+	"github.com/tierwall/tierwall/dataplane"
+	"github.com/tierwall/tierwall/flow"
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+const tag = 7
+
+var (
+	allowed = &table.Decision{Verdict: verdict.Allow, Reason: verdict.ByRule, Way: [][]verdict.Step{{{Tier: "default", Policy: verdict.PolicyID{Kind: "NetworkPolicy", Namespace: "blue", Name: "p"}, Rule: 1, Action: verdict.ActionAllow}}}}
+	denied  = &table.Decision{Verdict: verdict.Deny, Reason: verdict.ByTierDefault, Way: [][]verdict.Step{{{Tier: "default", Rule: verdict.NoRule, Action: verdict.ActionDeny}}}}
+)
+
+// rig is a collector of node n1 with two pods there; TCP port 80 of b is open.
+type rig struct {
+	*Collector
+	t     *testing.T
+	clock time.Time
+}
+
+func newRig(t *testing.T) *rig {
+	b, d := NewBook(), NewDirectory()
+	spans := func(addr string, set table.SetID) []table.Span {
+		a := netip.MustParseAddr(addr)
+		return []table.Span{{From: a, To: a, Set: set}}
+	}
+	port80 := []table.Protocol{{Number: verdict.TCP, Bands: []table.Band{{To: 65535, Cells: []table.Cell{
+		{To: 79, Decision: denied}, {From: 80, To: 80, Decision: allowed}, {From: 81, To: 65535, Decision: denied}}}}}}
+	delta := &table.Delta{
+		NewRows: []*table.Row{{ID: 1, Other: allowed}, {ID: 2, Other: denied, Protocols: port80}},
+		NewSets: []*table.Set{
+			{ID: 10, Direction: verdict.Egress, Kind: verdict.Pod, Default: [2]table.RowID{1, 1}},
+			{ID: 11, Direction: verdict.Ingress, Kind: verdict.Pod, Default: [2]table.RowID{2, 2}},
+		},
+	}
+	for _, p := range []struct{ name, addr string }{{"a", "10.0.0.1"}, {"b", "10.0.0.2"}} {
+		e := pod(p.name, "n1", p.addr)
+		d.See(model.Put(e))
+		delta.Endpoints = append(delta.Endpoints, table.EndpointChange{New: &table.Endpoint{ID: e.ID, Spans: [2][]table.Span{verdict.Egress: spans(p.addr, 10), verdict.Ingress: spans(p.addr, 11)}}})
+	}
+	d.See(model.Put(pod("far", "n2", "10.0.1.1")))
+	b.Take(delta)
+	r := &rig{Collector: NewCollector("n1", func() uint8 { return tag }, b, d), t: t, clock: time.Unix(1e9, 0)}
+	r.now = func() time.Time { r.clock = r.clock.Add(time.Millisecond); return r.clock }
+	return r
+}
+
+// connection is an event as the kernel makes it of a connection that the sets
+// allowed.
+func connection(id uint32, from, to string, label ...any) *conntrack.Event {
+	src, dst := netip.MustParseAddrPort(from), netip.MustParseAddrPort(to)
+	e := &conntrack.Event{
+		ID: id, HasLabel: true,
+		Origin: conntrack.Tuple{Src: src.Addr(), Dst: dst.Addr(), Protocol: verdict.TCP, SrcPort: src.Port(), DstPort: dst.Port()},
+		Reply:  conntrack.Tuple{Src: dst.Addr(), Dst: src.Addr(), Protocol: verdict.TCP, SrcPort: dst.Port(), DstPort: src.Port()},
+	}
+	for i := 0; i < len(label); i += 2 {
+		part, at, _ := dataplane.SetLabel(tag, label[i].(verdict.Direction), label[i+1].(table.SetID))
+		binary.NativeEndian.PutUint32(part[at:], uint32(table.OtherIPv4))
+		for j := range part {
+			e.Label[j] |= part[j]
+		}
+	}
+	return e
+}
+
+func gone(e *conntrack.Event) *conntrack.Event {
+	g := *e
+	g.Gone, g.HasLabel, g.Label = true, false, [16]byte{}
+	g.Out, g.In = conntrack.Count{Packets: 5, Bytes: 500}, conntrack.Count{Packets: 4, Bytes: 4000}
+	return &g
+}
+
+func (r *rig) records(n int) []flow.Record {
+	r.t.Helper()
+	list, lost := r.Take()
+	if len(list) != n || lost.Any() {
+		r.t.Fatalf("%d records, want %d; lost: %+v", len(list), n, lost)
+	}
+	return list
+}
+
+// TestCollects: a connection of two pods of the node has both ends' decisions; one
+// that begins and ends in a window is one record, with its bytes; equal ones are
+// counted together.
+func TestCollects(t *testing.T) {
+	r := newRig(t)
+	one := connection(1, "10.0.0.1:1000", "10.0.0.2:80", verdict.Egress, table.SetID(10), verdict.Ingress, table.SetID(11))
+	r.Connection(one)
+	r.Connection(gone(one))
+	got := r.records(1)[0]
+	if got.Source.String() != "blue/a" || got.Destination.String() != "blue/b" || got.Reporter != flow.BySource || got.Node != "n1" ||
+		got.Port != 80 || got.SourcePort != 1000 || got.Connections != 1 || !got.Ended || got.Out.Bytes != 500 || got.In.Packets != 4 || got.Verdict.String() != "allow" {
+		t.Errorf("%+v", got)
+	}
+	if want := allowed.Trace(); got.Egress == nil || got.Ingress == nil || !got.Egress.Trace.Equal(&want) || !got.Ingress.Trace.Equal(&want) || got.Egress.Endpoint != "blue/a" || got.Ingress.Endpoint != "blue/b" {
+		t.Errorf("egress %+v, ingress %+v", got.Egress, got.Ingress)
+	}
+
+	for i, from := range []string{"10.0.0.1:1001", "10.0.0.1:1002"} {
+		r.Connection(connection(uint32(2+i), from, "10.0.1.1:443", verdict.Egress, table.SetID(10)))
+	}
+	got = r.records(1)[0]
+	if got.Connections != 2 || got.SourcePort != 0 || got.Ended || got.Ingress != nil || got.Destination.String() != "blue/far" {
+		t.Errorf("two at once: %+v", got)
+	}
+	r.Connection(gone(connection(3, "10.0.0.1:1002", "10.0.1.1:443")))
+	got = r.records(1)[0]
+	if got.Connections != 0 || !got.Ended || got.Out.Bytes != 500 || got.SourcePort != 1002 || got.Egress == nil {
+		t.Errorf("one ends later: %+v", got)
+	}
+	if r.Open() != 1 || r.Disagreed() != 0 {
+		t.Errorf("%d open, %d disagreements", r.Open(), r.Disagreed())
+	}
+	r.records(0)
+}
+
+// TestFrom: connections from elsewhere are the destination's to tell; a service's
+// address is told beside the one that policy saw; what bears no label, or that of
+// another process, is not ours.
+func TestFrom(t *testing.T) {
+	r := newRig(t)
+	in := connection(1, "10.0.1.1:5", "10.96.0.1:8080", verdict.Ingress, table.SetID(11))
+	in.Reply.Src, in.Reply.SrcPort = netip.MustParseAddr("10.0.0.2"), 80
+	r.Connection(in)
+	got := r.records(1)[0]
+	if got.Reporter != flow.ByDestination || got.Service != "10.96.0.1:8080" || got.Destination.String() != "blue/b" || got.Port != 80 || got.Egress != nil || got.Ingress.Trace.Verdict != verdict.Allow {
+		t.Errorf("%+v", got)
+	}
+	bare := connection(2, "10.0.0.1:1", "10.0.0.2:80")
+	r.Connection(bare)
+	bare.HasLabel = false
+	r.Connection(bare)
+	other := connection(3, "10.0.0.1:1", "10.0.0.2:80", verdict.Egress, table.SetID(10))
+	other.Label[3]++ // little-endian: the tag
+	other.Label[0]++ // big-endian
+	r.Connection(other)
+	r.records(0)
+	lost := connection(4, "10.0.0.1:1", "10.0.0.2:80", verdict.Egress, table.SetID(99))
+	r.Connection(lost)
+	if got := r.records(1)[0]; got.Egress == nil || got.Egress.Known() || got.Egress.Trace.Verdict != verdict.Allow {
+		t.Errorf("a set that is not known: %+v", got.Egress)
+	}
+	wrong := connection(5, "10.0.0.1:1", "10.0.0.2:81", verdict.Ingress, table.SetID(11))
+	r.Connection(wrong)
+	if r.records(1); r.Disagreed() != 1 {
+		t.Error("an allowed connection that the tables deny is not noticed")
+	}
+}
+
+// TestDenied: a denial is told with the decision that made it and what allowed it
+// before; one that no policy makes is counted.
+func TestDenied(t *testing.T) {
+	r := newRig(t)
+	packet := func(from, to string) verdict.Packet {
+		src, dst := netip.MustParseAddrPort(from), netip.MustParseAddrPort(to)
+		return verdict.Packet{Src: src.Addr(), Dst: dst.Addr(), Protocol: verdict.TCP, SrcPort: src.Port(), DstPort: dst.Port()}
+	}
+	for range 3 {
+		r.Denied(Denial{Packet: packet("10.0.0.1:7", "10.0.0.2:81"), Bytes: 60})
+	}
+	got := r.records(1)[0]
+	want := denied.Trace()
+	if got.Verdict.String() != "deny" || got.Connections != 3 || got.Out != (flow.Volume{Packets: 3, Bytes: 180}) || !got.Ended || got.SourcePort != 7 ||
+		got.Egress == nil || got.Egress.Trace.Verdict != verdict.Allow || got.Ingress == nil || !got.Ingress.Trace.Equal(&want) || got.Deciding() != got.Ingress {
+		t.Errorf("%+v egress %+v ingress %+v", got, got.Egress, got.Ingress)
+	}
+	if r.Disagreed() != 0 {
+		t.Error("it is taken for wrong")
+	}
+	r.Denied(Denial{Packet: packet("10.0.0.1:7", "10.0.0.2:80")})
+	if got := r.records(1)[0]; got.Deciding().Known() || r.Disagreed() != 1 {
+		t.Errorf("a denial of what is allowed: %+v, %d disagreements", got.Deciding(), r.Disagreed())
+	}
+}
+
+// TestFullWindow: what does not fit is counted.
+func TestFullWindow(t *testing.T) {
+	r := newRig(t)
+	for i := range maxKeys + 5 {
+		r.Denied(Denial{Packet: verdict.Packet{Src: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: 6, DstPort: 9}})
+	}
+	list, lost := r.Take()
+	if len(list) != maxKeys || lost.Denied != 5 || r.LostSoFar() != lost {
+		t.Errorf("%d records, lost %+v", len(list), lost)
+	}
+}
+
+// server is one that records are sent to.
+type server struct {
+	mu      sync.Mutex
+	fails   error
+	status  int
+	batches []flow.Batch
+}
+
+func (s *server) post(_ context.Context, path string, body []byte) ([]byte, int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails != nil {
+		return nil, 0, s.fails
+	}
+	var b flow.Batch
+	if err := json.Unmarshal(body, &b); err != nil || path != flow.Path {
+		return nil, http.StatusBadRequest, err
+	}
+	if s.status == 0 || s.status == http.StatusConflict {
+		s.batches = append(s.batches, b)
+	}
+	if s.status != 0 {
+		return []byte("no"), s.status, nil
+	}
+	return nil, http.StatusNoContent, nil
+}
+
+// TestSender: batches come in order, once; while the server is away they wait,
+// the oldest go, and what is lost is told with what comes through.
+func TestSender(t *testing.T) {
+	var log strings.Builder
+	s := &server{fails: errors.New("away")}
+	sender := NewSender("n1", s.post, slog.New(slog.NewTextHandler(&log, nil)))
+	big := flow.Record{Node: strings.Repeat("x", 1<<20)}
+	for i := range 20 {
+		big.Port = uint16(i)
+		sender.Put([]flow.Record{big}, flow.Loss{Denied: 1})
+	}
+	_, dropped, waiting := sender.Counts()
+	if dropped < 4 || waiting > maxQueue {
+		t.Errorf("%d dropped, %d bytes wait", dropped, waiting)
+	}
+	s.fails = nil
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { sender.Run(ctx); close(done) }()
+	sender.Put([]flow.Record{{Port: 100}}, flow.Loss{})
+	for sent := uint64(0); sent < 21-dropped; sent, _, _ = sender.Counts() {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-done
+	var lost flow.Loss
+	last := uint64(0)
+	for _, b := range s.batches {
+		lost.Add(b.Lost)
+		if b.Sequence <= last || b.Node != "n1" || b.Instance == "" {
+			t.Errorf("batch %d of %s after %d", b.Sequence, b.Node, last)
+		}
+		last = b.Sequence
+	}
+	if lost.Denied != 20 || lost.Records != dropped {
+		t.Errorf("told that %+v is lost, %d were dropped", lost, dropped)
+	}
+}
+
+// TestSenderAnswers: one that is there already is done, one that is not
+// understood is dropped and counted, for any other it tries again.
+func TestSenderAnswers(t *testing.T) {
+	for status, want := range map[int]struct {
+		done bool
+		lost uint64
+	}{http.StatusConflict: {true, 0}, http.StatusBadRequest: {true, 2}, http.StatusServiceUnavailable: {false, 0}, http.StatusForbidden: {false, 0}} {
+		s := &server{status: status}
+		sender := NewSender("n1", s.post, slog.New(slog.DiscardHandler))
+		sender.Put(make([]flow.Record, 2), flow.Loss{})
+		b, _ := sender.first()
+		if err := sender.send(t.Context(), b); (err == nil) != want.done || sender.lost.Records != want.lost {
+			t.Errorf("%d: %v, lost %+v", status, err, sender.lost)
+		}
+	}
+}
