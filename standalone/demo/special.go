@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/labhost"
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/standalone/cluster"
@@ -23,6 +24,7 @@ func (d *demo) special() []step {
 	return []step{
 		{"an-open-connection-stays-open", d.openStays},
 		{"a-log-rule-writes-a-line", d.logWrites},
+		{"a-denied-connection-is-in-the-flows", d.flowsTell},
 	}
 }
 
@@ -107,6 +109,33 @@ func (d *demo) logWrites(ctx context.Context) (*realtest.Result, error) {
 		return nil, err
 	}
 	expect(r, "a line with "+rule+" and "+d.address(from)+" in the log of the agent on "+node, line, true)
+	r.Took = time.Since(began)
+	return r, nil
+}
+
+// flowsTell has a connection denied and looks for it, with its reason, in the
+// flows, as `tierwall flows` does.
+func (d *demo) flowsTell(ctx context.Context) (*realtest.Result, error) {
+	r, began := &realtest.Result{Name: "a-denied-connection-is-in-the-flows"}, time.Now()
+	var err error
+	if r.Settled, err = d.with(ctx, denyAll); err != nil {
+		return nil, err
+	}
+	events := d.cluster.Plane.Flows().Follow(ctx, flow.Access{All: true}, flow.Filter{From: from, To: to, Verdict: verdict.Deny.String()})
+	if _, err := d.try(ctx, verdict.Deny); err != nil {
+		return nil, err
+	}
+	why := "no record of it"
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(5 * time.Second):
+	case e := <-events:
+		if e.Record != nil && e.Record.Deciding() != nil {
+			why = e.Record.Deciding().Trace.String()
+		}
+	}
+	expect(r, "why a denied connection was denied", why, "deny: tier default (Deny at the end of tier default)")
 	r.Took = time.Since(began)
 	return r, nil
 }

@@ -165,15 +165,15 @@ func runAll(ctx context.Context, tests []*policytest.Test, o Options) (results [
 // Table prints results and what went wrong, and returns how many failed.
 func Table(out io.Writer, results []*Result) (failed int, err error) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STEP\tAPPLIED\tREMOVED\tPAIRS\tAGREED\tALLOWED\tCHECKS\tFAILED\tIN FORCE AFTER\tTOOK\tRESULT")
+	fmt.Fprintln(w, "STEP\tAPPLIED\tREMOVED\tPAIRS\tAGREED\tALLOWED\tCHECKS\tFAILED\tFLOWS\tIN FORCE AFTER\tTOOK\tRESULT")
 	for _, r := range results {
 		word := "ok"
 		if !r.Pass() {
 			word = "DISAGREES"
 			failed++
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", r.Name, r.Settled.Applied, r.Settled.Removed,
-			r.Pairs, r.Agreed, r.Allowed, r.Checks, r.Failed,
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", r.Name, r.Settled.Applied, r.Settled.Removed,
+			r.Pairs, r.Agreed, r.Allowed, r.Checks, r.Failed, r.Recorded,
 			r.Settled.After.Round(100*time.Microsecond), r.Took.Round(10*time.Millisecond), word)
 	}
 	if err := w.Flush(); err != nil {

@@ -27,6 +27,9 @@ type Result struct {
 	// Checks and Failed count the test's own expectations, those of its
 	// selects included.
 	Checks, Failed int
+	// Recorded is how many records of flows there were, each of which was held
+	// against the oracle.
+	Recorded int
 	// Disagreements say what went wrong, a line each.
 	Disagreements []string
 	// Took is the time for all of it.
@@ -60,8 +63,12 @@ func Run(ctx context.Context, c *cluster.Cluster, t *policytest.Test) (*Result, 
 		return nil, err
 	}
 	own, titles := r.own(t, oracle)
+	since := time.Now()
 	results, err := c.ProbeAll(ctx, append(probes, own...))
 	if err != nil {
+		return nil, err
+	}
+	if err := r.flows(ctx, c, t.State, results, since); err != nil {
 		return nil, err
 	}
 	for i, result := range results {
