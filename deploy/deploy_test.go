@@ -34,7 +34,7 @@ func TestObjects(t *testing.T) {
 		t.Error(got)
 	}
 	server, err := Server()
-	if got := names(t, server, err); got != "ClusterRole "+ServerRole+", ClusterRoleBinding "+ServerRole+", Namespace tierwall, Role "+ServerRole+", RoleBinding "+ServerRole {
+	if got := names(t, server, err); got != "ClusterRole "+ServerRole+", ClusterRoleBinding "+ServerRole+", Namespace tierwall, Role "+ServerRole+", RoleBinding "+ServerRole+", Role tierwall:find-server, RoleBinding tierwall:find-server" {
 		t.Error(got)
 	}
 	agent, err := Agent()
