@@ -52,7 +52,9 @@ func Tiers() ([]*unstructured.Unstructured, error) { return load("", "tiers.yaml
 
 // Server returns the role of `tierwall server` and its binding, and that of those
 // who look for it.
-func Server() ([]*unstructured.Unstructured, error) { return load("", "roles/server.yaml", "roles/find-server.yaml") }
+func Server() ([]*unstructured.Unstructured, error) {
+	return load("", "roles/server.yaml", "roles/find-server.yaml")
+}
 
 // Agent returns the role of `tierwall agent` and its binding.
 func Agent() ([]*unstructured.Unstructured, error) { return load("", "roles/agent.yaml") }
