@@ -80,7 +80,7 @@ func measure(only, out string) error {
 	wide.Endpoints *= 2
 	all := []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), learning(), validate(), preview(),
 		answers(scale.Large()), answers(wide)}
-	for _, b := range append(all, kernel(fullEffort)...) {
+	for _, b := range append(append(all, kernel(fullEffort)...), fullNames.benchmarks()...) {
 		if !slices.ContainsFunc(b.names, pattern.MatchString) {
 			continue
 		}

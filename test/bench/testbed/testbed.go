@@ -93,6 +93,34 @@ func (n *Node) Run(name string, args ...string) error {
 	return in(n.NS, func() error { return exec.Command(name, args...).Run() })
 }
 
+// InClient and InServer run f in a pod's namespace. Sockets that f opens stay there.
+func (n *Node) InClient(f func() error) error { return in(n.client, f) }
+
+// InServer is InClient for the other pod.
+func (n *Node) InServer(f func() error) error { return in(n.server, f) }
+
+// Behind makes the server answer for a whole network, to which the node leads.
+func (n *Node) Behind(network netip.Prefix) error {
+	outer, err := n.link.LinkByName(ServerInterface)
+	if err != nil {
+		return err
+	}
+	dst := &net.IPNet{IP: network.Addr().AsSlice(), Mask: net.CIDRMask(network.Bits(), 32)}
+	if err := n.link.RouteReplace(&netlink.Route{LinkIndex: outer.Attrs().Index, Dst: dst, Gw: ServerAddr.AsSlice()}); err != nil {
+		return err
+	}
+	h, err := netlink.NewHandleAt(n.server)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	lo, err := up(h, "lo")
+	if err != nil {
+		return err
+	}
+	return h.RouteReplace(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: dst, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST})
+}
+
 func newNS() (netns.NsHandle, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
