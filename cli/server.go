@@ -84,6 +84,7 @@ func ManagerFlags(f *pflag.FlagSet, o *manager.Options, address string) {
 	f.StringVar(&o.OIDC.Name, "oidc-name", "", "what the provider is called on the login page (default: its host)")
 	f.StringVar(&o.OIDC.ClientID, "oidc-client-id", "", "the Manager's client at the provider")
 	f.StringVar(&o.OIDC.RedirectURL, "oidc-redirect-url", "", "where the provider sends browsers back to, https://HOST/login/oidc/callback")
+	f.StringVar(&o.OIDC.CAFile, "oidc-ca", "", "what to check the provider's certificate with, in PEM (default: what the machine trusts)")
 	f.StringSliceVar(&o.OIDC.Scopes, "oidc-scopes", nil, "what is asked for beside openid, for instance email,groups")
 	o.OIDC.ClientSecret = os.Getenv("TIERWALL_OIDC_CLIENT_SECRET") // not a flag: those are seen by all
 }

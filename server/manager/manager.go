@@ -70,7 +70,9 @@ func New(o Options) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{options: o, store: store, sessions: &sessions{all: map[[sha256.Size]byte]*session{}}, views: &views{byKey: map[string]*view{}}}
-	m.oidc = newOIDC(o.OIDC)
+	if m.oidc, err = newOIDC(o.OIDC); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 

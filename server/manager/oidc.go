@@ -1,11 +1,19 @@
 package manager
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"html"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +35,9 @@ type OIDC struct {
 	RedirectURL string
 	// Scopes are asked for beside openid.
 	Scopes []string
+	// CAFile has the certificates in PEM that the provider's is checked with;
+	// empty means those that the machine trusts.
+	CAFile string
 }
 
 const (
@@ -34,21 +45,42 @@ const (
 	callbackPath = "/login/oidc/callback"
 	// loginFor is how long somebody may take at the provider.
 	loginFor = 10 * time.Minute
+	// providerPatience is how long an answer of the provider may take.
+	providerPatience = 10 * time.Second
 )
 
 // oidcLogin asks the provider for its endpoints when the first user comes, so
 // that a provider that is down does not keep the Manager down.
 type oidcLogin struct {
 	OIDC
+	http     *http.Client
 	mu       sync.Mutex
 	provider *oidc.Provider
 }
 
-func newOIDC(o OIDC) *oidcLogin {
+// newOIDC returns nil if there is no provider.
+func newOIDC(o OIDC) (*oidcLogin, error) {
 	if o.Issuer == "" {
-		return nil
+		return nil, nil
 	}
-	return &oidcLogin{OIDC: o}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("certificates of the OIDC provider: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("certificates of the OIDC provider: %s has none", o.CAFile)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return &oidcLogin{OIDC: o, http: &http.Client{Transport: transport, Timeout: providerPatience}}, nil
+}
+
+// asking returns a context in which the provider is asked with our client.
+func (o *oidcLogin) asking(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, o.http)
 }
 
 // provider is what the login page is told.
@@ -67,9 +99,9 @@ func (o *oidcLogin) config(ctx context.Context) (*oauth2.Config, *oidc.Provider,
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.provider == nil {
-		p, err := oidc.NewProvider(context.WithoutCancel(ctx), o.Issuer)
+		p, err := oidc.NewProvider(o.asking(context.WithoutCancel(ctx)), o.Issuer)
 		if err != nil {
-			return nil, nil, fmt.Errorf("provider %s: %w", o.Issuer, err)
+			return nil, nil, fmt.Errorf("the provider %s does not answer as one: %w", o.Issuer, err)
 		}
 		o.provider = p
 	}
@@ -97,7 +129,7 @@ func (m *Manager) beginOIDC(w http.ResponseWriter, r *http.Request) {
 	}
 	config, _, err := m.oidc.config(r.Context())
 	if err != nil {
-		fail(w, problem(http.StatusBadGateway, "away", err.Error()))
+		failLoginPage(w, http.StatusBadGateway, err.Error())
 		return
 	}
 	state, nonce, verifier := secret(), secret(), oauth2.GenerateVerifier()
@@ -118,20 +150,39 @@ func (m *Manager) endOIDC(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, m.loginCookie(name, "", -1))
 	}
 	if err != nil {
-		fail(w, problem(http.StatusUnauthorized, "unauthenticated", "the login did not work: "+err.Error()))
+		failLoginPage(w, http.StatusUnauthorized, err.Error())
 		return
 	}
 	s, err := m.login(r.Context(), token, "oidc")
 	if err != nil {
-		m.failLogin(w, err)
+		p := m.loginProblem(err)
+		failLoginPage(w, p.Status, p.Detail)
 		return
 	}
 	m.open(w, s)
 	// a page and no redirect: at the end of redirects from another site the
 	// browser would not send the Strict cookie
+	loginPage(w, http.StatusOK, `<meta http-equiv="refresh" content="0;url=/">`, `<p>Logged in. <a href="/">Go on</a></p>`)
+}
+
+// failLoginPage says why a login did not work: the browser shows it as a page.
+func failLoginPage(w http.ResponseWriter, status int, why string) {
+	loginPage(w, status, "", "<h1>The login did not work</h1><p>"+html.EscapeString(sentence(why))+`</p><p><a href="/login">Log in</a></p>`)
+}
+
+func loginPage(w http.ResponseWriter, status int, head, body string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte(`<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>Tierwall</title><p>Logged in. <a href="/">Go on</a></p></html>`))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">`+head+"<title>Tierwall</title>"+body+"</html>\n")
+}
+
+// sentence begins with a capital and ends with a full stop.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
 }
 
 // exchange returns the ID token, checked, for the code in a callback.
@@ -148,26 +199,38 @@ func (m *Manager) exchange(r *http.Request) (string, error) {
 		return "", errors.New("it was not begun in this browser, or took too long")
 	}
 	if e := q.Get("error"); e != "" {
-		return "", fmt.Errorf("the provider says %q %s", e, q.Get("error_description"))
+		return "", fmt.Errorf("the provider says %s", cmp.Or(q.Get("error_description"), e))
 	}
 	config, provider, err := m.oidc.config(r.Context())
 	if err != nil {
 		return "", err
 	}
-	got, err := config.Exchange(r.Context(), q.Get("code"), oauth2.VerifierOption(held(verifierCookie)))
-	if err != nil {
-		return "", err
+	ctx := m.oidc.asking(r.Context())
+	got, err := config.Exchange(ctx, q.Get("code"), oauth2.VerifierOption(held(verifierCookie)))
+	var refused *oauth2.RetrieveError
+	switch {
+	case errors.As(err, &refused):
+		return "", fmt.Errorf("the provider does not take this login: %s", cmp.Or(refused.ErrorDescription, refused.ErrorCode, string(refused.Body)))
+	case err != nil:
+		return "", fmt.Errorf("the provider could not be asked: %w", err)
 	}
 	raw, ok := got.Extra("id_token").(string)
 	if !ok {
 		return "", errors.New("the provider sent no ID token")
 	}
-	id, err := provider.Verifier(&oidc.Config{ClientID: config.ClientID}).Verify(r.Context(), raw)
-	if err != nil {
-		return "", err
+	// whom it is for is looked at below, to say it in words
+	id, err := provider.Verifier(&oidc.Config{SkipClientIDCheck: true}).Verify(ctx, raw)
+	var expired *oidc.TokenExpiredError
+	switch {
+	case errors.As(err, &expired):
+		return "", fmt.Errorf("the provider's ID token ended at %s: it is old, or a clock is wrong", expired.Expiry.UTC().Format(time.RFC3339))
+	case err != nil:
+		return "", fmt.Errorf("the provider's ID token is not valid: %w", err)
+	case !slices.Contains(id.Audience, config.ClientID):
+		return "", fmt.Errorf("the provider's ID token is for %q, and the Manager is %q there", id.Audience, config.ClientID)
 	}
 	if nonce := held(nonceCookie); nonce == "" || !sameToken(nonce, id.Nonce) {
-		return "", errors.New("the ID token is for another login")
+		return "", errors.New("the provider's ID token is for another login")
 	}
 	return raw, nil
 }

@@ -203,19 +203,19 @@ func (m *Manager) CreateSession(w http.ResponseWriter, r *http.Request) {
 	}
 	s, err := m.login(r.Context(), token, "token")
 	if err != nil {
-		m.failLogin(w, err)
+		fail(w, m.loginProblem(err))
 		return
 	}
 	m.open(w, s)
 	answer(w, s.told())
 }
 
-func (m *Manager) failLogin(w http.ResponseWriter, err error) {
+func (m *Manager) loginProblem(err error) Problem {
 	p := m.problemOf(err)
 	if p.Status == http.StatusUnauthorized {
 		p.Detail = "the API server does not take this token: it is wrong, or has ended"
 	}
-	fail(w, p)
+	return p
 }
 
 // GetSession implements ServerInterface.

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -71,7 +72,7 @@ func (p *ControlPlane) serve(ctx context.Context, etcd []string) <-chan error {
 			"--enable-aggregator-routing=true", // its own network has no kube-proxy
 		)
 	}
-	cmd.SetArgs(args)
+	cmd.SetArgs(append(args, p.options.OIDC.args()...))
 	p.done = make(chan struct{})
 	go func() {
 		defer close(p.done)
@@ -82,6 +83,25 @@ func (p *ControlPlane) serve(ctx context.Context, etcd []string) <-chan error {
 		failed <- err
 	}()
 	return failed
+}
+
+// args are the API server's arguments for a provider.
+func (o OIDC) args() []string {
+	if o.Issuer == "" {
+		return nil
+	}
+	args := []string{
+		"--oidc-issuer-url=" + o.Issuer,
+		"--oidc-client-id=" + o.ClientID,
+		"--oidc-username-claim=" + cmp.Or(o.UsernameClaim, "sub"),
+		"--oidc-username-prefix=oidc:",
+		"--oidc-groups-claim=" + cmp.Or(o.GroupsClaim, "groups"),
+		"--oidc-groups-prefix=oidc:",
+	}
+	if o.CAFile != "" {
+		args = append(args, "--oidc-ca-file="+o.CAFile)
+	}
+	return args
 }
 
 // controllers runs what keeps namespaces whole: their deletion, and their

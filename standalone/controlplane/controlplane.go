@@ -45,6 +45,23 @@ type Options struct {
 	// kube-controller-manager runs: the controllers are left out, the API server
 	// calls kubelets, and pods reach it by its service's address.
 	Kubelets bool
+	// OIDC is a provider whose ID tokens the API server takes; its Issuer is
+	// empty if there is none.
+	OIDC OIDC
+}
+
+// OIDC is a provider of ID tokens. Users and groups of it are called oidc:NAME.
+type OIDC struct {
+	// Issuer is its URL, with https.
+	Issuer string
+	// ClientID is whom tokens have to be for.
+	ClientID string
+	// CAFile is what its certificate is checked with, in PEM; empty means what
+	// the machine trusts.
+	CAFile string
+	// UsernameClaim and GroupsClaim are where tokens have the name and the groups
+	// of the user; empty means sub and groups.
+	UsernameClaim, GroupsClaim string
 }
 
 // ErrInUse is returned (wrapped) when another process has the data directory

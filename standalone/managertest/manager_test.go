@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -32,13 +33,17 @@ type world struct {
 	plane   *controlplane.ControlPlane
 	manager *manager.Manager
 	core    kubernetes.Interface
+	// provider is one whose tokens the API server takes.
+	provider *provider
 }
 
 // TestManager walks through what users see and do.
 func TestManager(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	plane, err := controlplane.Start(ctx, controlplane.Options{DataDir: t.TempDir(), Port: freePort(t), Users: []string{"engineer", "developer", "nobody"}})
+	p := newProvider(t)
+	plane, err := controlplane.Start(ctx, controlplane.Options{DataDir: t.TempDir(), Port: freePort(t), Users: []string{"engineer", "developer", "nobody"},
+		OIDC: controlplane.OIDC{Issuer: p.http.URL, ClientID: clientID, CAFile: p.caFile}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +55,10 @@ func TestManager(t *testing.T) {
 	if err := plane.Install(ctx); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{ctx: ctx, plane: plane, core: kubernetes.NewForConfigOrDie(plane.Config)}
-	if w.manager, err = plane.StartManager(ctx, manager.Options{}); err != nil {
+	w := &world{ctx: ctx, plane: plane, core: kubernetes.NewForConfigOrDie(plane.Config), provider: p}
+	listen := freeAddress(t)
+	if w.manager, err = plane.StartManager(ctx, manager.Options{Listen: listen, OIDC: manager.OIDC{Issuer: p.http.URL, CAFile: p.caFile, Name: "Example",
+		ClientID: clientID, RedirectURL: "http://" + listen + "/login/oidc/callback"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.setUp(t)
@@ -70,6 +77,7 @@ func TestManager(t *testing.T) {
 		{"select and labels", w.selects},
 		{"explain", w.explain},
 		{"previews", w.previews},
+		{"OIDC", w.oidc},
 		{"order", w.reorder},
 		{"who sees what", w.visibility},
 		{"what a user may do", w.access},
@@ -81,6 +89,11 @@ func TestManager(t *testing.T) {
 			t.Fatal("nobody can log in")
 		}
 	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", freePort(t))
 }
 
 func freePort(t *testing.T) int {

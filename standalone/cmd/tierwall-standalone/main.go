@@ -74,6 +74,8 @@ func serveCommand() *cobra.Command {
 		Short: "run the control plane: the Kubernetes API with Tierwall's kinds in it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// one provider for both: the API server takes the tokens that the Manager gets
+			o.OIDC.Issuer, o.OIDC.ClientID, o.OIDC.CAFile = managed.OIDC.Issuer, managed.OIDC.ClientID, managed.OIDC.CAFile
 			plane, err := controlplane.Start(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -96,6 +98,8 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&o.Address, "address", "127.0.0.1", "address to listen on")
 	f.IntVar(&o.Port, "port", 6443, "port to listen on")
 	cli.ManagerFlags(f, &managed, "127.0.0.1:8080")
+	f.StringVar(&o.OIDC.UsernameClaim, "oidc-username-claim", "", "where ID tokens have the user's name, who is then called oidc:NAME (default: sub)")
+	f.StringVar(&o.OIDC.GroupsClaim, "oidc-groups-claim", "", "where they have the user's groups, called oidc:GROUP (default: groups)")
 	return cmd
 }
 
