@@ -21,14 +21,18 @@ func (m *Manager) accessTo(ctx context.Context, s *session, v *view, tiers []str
 	}
 	out := []TierAccess{}
 	for _, t := range all {
-		told := TierAccess{Tier: t.Tier, Get: t.Get, Rights: []Right{}}
-		for _, r := range t.Rights {
-			told.Rights = append(told.Rights, Right{Kind: r.Kind, Verb: RightVerb(r.Verb), Everywhere: r.Everywhere,
-				Namespaces: append([]string{}, r.Namespaces...), Missing: text(r.Missing)})
-		}
-		out = append(out, told)
+		out = append(out, tierAccess(t))
 	}
 	return out, nil
+}
+
+func tierAccess(t server.TierAccess) TierAccess {
+	told := TierAccess{Tier: t.Tier, Get: t.Get, Rights: []Right{}}
+	for _, r := range t.Rights {
+		told.Rights = append(told.Rights, Right{Kind: r.Kind, Verb: RightVerb(r.Verb), Everywhere: r.Everywhere,
+			Namespaces: append([]string{}, r.Namespaces...), Missing: text(r.Missing)})
+	}
+	return told
 }
 
 // askable are the namespaces in which the user sees anything.

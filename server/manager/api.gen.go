@@ -146,6 +146,24 @@ func (e DraftRuleDirection) Valid() bool {
 	}
 }
 
+// Defines values for EffectiveStageDirection.
+const (
+	EffectiveStageDirectionEgress  EffectiveStageDirection = "egress"
+	EffectiveStageDirectionIngress EffectiveStageDirection = "ingress"
+)
+
+// Valid indicates whether the value is a known member of the EffectiveStageDirection enum.
+func (e EffectiveStageDirection) Valid() bool {
+	switch e {
+	case EffectiveStageDirectionEgress:
+		return true
+	case EffectiveStageDirectionIngress:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EffectiveTierEnd.
 const (
 	EffectiveTierEndDeny EffectiveTierEnd = "Deny"
@@ -233,6 +251,30 @@ func (e NetworkSetKind) Valid() bool {
 	case NetworkSetKindGlobalNetworkSet:
 		return true
 	case NetworkSetKindNetworkSet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NodeStatusState.
+const (
+	Behind  NodeStatusState = "behind"
+	InStep  NodeStatusState = "in step"
+	NoAgent NodeStatusState = "no agent"
+	Silent  NodeStatusState = "silent"
+)
+
+// Valid indicates whether the value is a known member of the NodeStatusState enum.
+func (e NodeStatusState) Valid() bool {
+	switch e {
+	case Behind:
+		return true
+	case InStep:
+		return true
+	case NoAgent:
+		return true
+	case Silent:
 		return true
 	default:
 		return false
@@ -419,6 +461,24 @@ func (e SessionMethod) Valid() bool {
 	}
 }
 
+// Defines values for SideDirection.
+const (
+	SideDirectionEgress  SideDirection = "egress"
+	SideDirectionIngress SideDirection = "ingress"
+)
+
+// Valid indicates whether the value is a known member of the SideDirection enum.
+func (e SideDirection) Valid() bool {
+	switch e {
+	case SideDirectionEgress:
+		return true
+	case SideDirectionIngress:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SideVerdict.
 const (
 	SideVerdictAllow SideVerdict = "allow"
@@ -449,6 +509,27 @@ func (e TierEnd) Valid() bool {
 	case TierEndDeny:
 		return true
 	case TierEndPass:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TierSubjectKind.
+const (
+	TierSubjectKindGroup          TierSubjectKind = "Group"
+	TierSubjectKindServiceAccount TierSubjectKind = "ServiceAccount"
+	TierSubjectKindUser           TierSubjectKind = "User"
+)
+
+// Valid indicates whether the value is a known member of the TierSubjectKind enum.
+func (e TierSubjectKind) Valid() bool {
+	switch e {
+	case TierSubjectKindGroup:
+		return true
+	case TierSubjectKindServiceAccount:
+		return true
+	case TierSubjectKindUser:
 		return true
 	default:
 		return false
@@ -798,13 +879,16 @@ type Draft struct {
 	// Place where it would stand, in words
 	//
 	// Example: before NetworkPolicy/blue/fe
-	Place      *string        `json:"place,omitempty"`
-	Problems   []FieldProblem `json:"problems"`
-	Rules      *[]DraftRule   `json:"rules,omitempty"`
-	Sentence   *string        `json:"sentence,omitempty"`
-	Tier       *string        `json:"tier,omitempty"`
-	TierExists *bool          `json:"tierExists,omitempty"`
-	Types      *[]DraftTypes  `json:"types,omitempty"`
+	Place    *string        `json:"place,omitempty"`
+	Problems []FieldProblem `json:"problems"`
+
+	// Programmed On how many nodes a policy is in the kernel as it is now; from the condition Programmed.
+	Programmed *Programmed   `json:"programmed,omitempty"`
+	Rules      *[]DraftRule  `json:"rules,omitempty"`
+	Sentence   *string       `json:"sentence,omitempty"`
+	Tier       *string       `json:"tier,omitempty"`
+	TierExists *bool         `json:"tierExists,omitempty"`
+	Types      *[]DraftTypes `json:"types,omitempty"`
 
 	// View How old an answer is and what is not in it.
 	View     View      `json:"view"`
@@ -862,6 +946,16 @@ type EffectivePolicy struct {
 	Rules   int      `json:"rules"`
 }
 
+// EffectiveStage defines model for EffectiveStage.
+type EffectiveStage struct {
+	Direction EffectiveStageDirection `json:"direction"`
+	Stage     string                  `json:"stage"`
+	Tiers     []EffectiveTier         `json:"tiers"`
+}
+
+// EffectiveStageDirection defines model for EffectiveStage.Direction.
+type EffectiveStageDirection string
+
 // EffectiveTier defines model for EffectiveTier.
 type EffectiveTier struct {
 	End      EffectiveTierEnd  `json:"end"`
@@ -883,6 +977,9 @@ type EndpointDetail struct {
 	Inherited Labels             `json:"inherited"`
 	Ports     []NamedPort        `json:"ports"`
 	Profiles  []string           `json:"profiles"`
+
+	// Stages the stages of a host endpoint other than the normal one that have policy
+	Stages *[]EffectiveStage `json:"stages,omitempty"`
 
 	// View How old an answer is and what is not in it.
 	View View `json:"view"`
@@ -1190,6 +1287,38 @@ type NetworkSetPage struct {
 	View View `json:"view"`
 }
 
+// NodeList defines model for NodeList.
+type NodeList struct {
+	Available bool `json:"available"`
+
+	// InStep how many of them are in step
+	InStep int          `json:"inStep"`
+	Nodes  []NodeStatus `json:"nodes"`
+
+	// Reason why not
+	Reason *string `json:"reason,omitempty"`
+}
+
+// NodeStatus defines model for NodeStatus.
+type NodeStatus struct {
+	// Drift how often somebody else changed the tables in the kernel
+	Drift int64 `json:"drift"`
+
+	// Error the last error of the agent, if it is behind
+	Error *string `json:"error,omitempty"`
+	Name  string  `json:"name"`
+
+	// Policies how many policies apply to something there
+	Policies int `json:"policies"`
+
+	// Since when the state began
+	Since time.Time       `json:"since"`
+	State NodeStatusState `json:"state"`
+}
+
+// NodeStatusState defines model for NodeStatus.State.
+type NodeStatusState string
+
 // ObjectRef defines model for ObjectRef.
 type ObjectRef struct {
 	Kind   string `json:"kind"`
@@ -1263,6 +1392,9 @@ type PolicyCard struct {
 	// Place from 1, in the order of evaluation of the tier; not for staged ones
 	Place    *int           `json:"place,omitempty"`
 	Problems []FieldProblem `json:"problems"`
+
+	// Programmed On how many nodes a policy is in the kernel as it is now; from the condition Programmed.
+	Programmed *Programmed `json:"programmed,omitempty"`
 
 	// Replaces what enforcing the staged policy would put or delete
 	Replaces     *string                 `json:"replaces,omitempty"`
@@ -1354,6 +1486,21 @@ type Problem struct {
 
 	// Type urn:tierwall:WORD with one of unauthenticated, csrf, forbidden, not-found, conflict, exists, refused, invalid, away, too-large, internal
 	Type string `json:"type"`
+}
+
+// Programmed On how many nodes a policy is in the kernel as it is now; from the condition Programmed.
+type Programmed struct {
+	// Current false: it is about an earlier generation of the policy
+	Current bool `json:"current"`
+
+	// Done on all of which it selects something
+	Done bool `json:"done"`
+
+	// Message Example: 3 of 4 nodes; 1 of 4 have not told yet
+	Message string `json:"message"`
+
+	// Reason Example: Pending
+	Reason string `json:"reason"`
 }
 
 // Provider defines model for Provider.
@@ -1466,18 +1613,32 @@ type Side struct {
 	// Because in words
 	Because string `json:"because"`
 
+	// Direction of the policy, in an element of stages
+	Direction *SideDirection `json:"direction,omitempty"`
+
 	// Endpoint what is policed here; nothing if nothing is
-	Endpoint *string     `json:"endpoint,omitempty"`
-	Path     []Step      `json:"path"`
-	Policies *[]string   `json:"policies,omitempty"`
-	Policy   *string     `json:"policy,omitempty"`
-	Profile  *string     `json:"profile,omitempty"`
-	Reason   string      `json:"reason"`
-	Rule     *int        `json:"rule,omitempty"`
-	Tier     *string     `json:"tier,omitempty"`
-	Verdict  SideVerdict `json:"verdict"`
-	Visits   []Visit     `json:"visits"`
+	Endpoint *string   `json:"endpoint,omitempty"`
+	Path     []Step    `json:"path"`
+	Policies *[]string `json:"policies,omitempty"`
+	Policy   *string   `json:"policy,omitempty"`
+	Profile  *string   `json:"profile,omitempty"`
+	Reason   string    `json:"reason"`
+	Rule     *int      `json:"rule,omitempty"`
+
+	// Stage the stage of a host endpoint that decided; nothing for the normal one
+	//
+	// Example: preDNAT
+	Stage *string `json:"stage,omitempty"`
+
+	// Stages all that the packet met on this side and that policy concerns, in order; nothing if the normal stage was all
+	Stages  *[]Side     `json:"stages,omitempty"`
+	Tier    *string     `json:"tier,omitempty"`
+	Verdict SideVerdict `json:"verdict"`
+	Visits  []Visit     `json:"visits"`
 }
+
+// SideDirection of the policy, in an element of stages
+type SideDirection string
 
 // SideVerdict defines model for Side.Verdict.
 type SideVerdict string
@@ -1538,6 +1699,35 @@ type TierAccess struct {
 // TierList defines model for TierList.
 type TierList struct {
 	Items []Tier `json:"items"`
+
+	// View How old an answer is and what is not in it.
+	View View `json:"view"`
+}
+
+// TierSubject defines model for TierSubject.
+type TierSubject struct {
+	Access TierAccess      `json:"access"`
+	Kind   TierSubjectKind `json:"kind"`
+	Name   string          `json:"name"`
+
+	// Namespace of a service account
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Through the bindings that give it, as Kind/namespace/name
+	Through []string `json:"through"`
+}
+
+// TierSubjectKind defines model for TierSubject.Kind.
+type TierSubjectKind string
+
+// TierSubjects defines model for TierSubjects.
+type TierSubjects struct {
+	Available bool `json:"available"`
+
+	// Reason why it is not available, or not whole
+	Reason   *string       `json:"reason,omitempty"`
+	Subjects []TierSubject `json:"subjects"`
+	Tier     string        `json:"tier"`
 
 	// View How old an answer is and what is not in it.
 	View View `json:"view"`
@@ -1795,6 +1985,11 @@ type ReorderParams struct {
 	XCSRFToken Csrf `json:"X-CSRF-Token"`
 }
 
+// ListTierSubjectsParams defines parameters for ListTierSubjects.
+type ListTierSubjectsParams struct {
+	Tier string `form:"tier" json:"tier"`
+}
+
 // DraftJSONRequestBody defines body for Draft for application/json ContentType.
 type DraftJSONRequestBody = DraftQuery
 
@@ -1860,7 +2055,7 @@ type ServerInterface interface {
 	// ListNetworkSets Network sets, namespaced and global
 	// (GET /networksets)
 	ListNetworkSets(w http.ResponseWriter, r *http.Request, params ListNetworkSetsParams)
-	// ListNodes What is enforced on which node
+	// ListNodes Which nodes enforce what is stored, and which are behind
 	// (GET /nodes)
 	ListNodes(w http.ResponseWriter, r *http.Request)
 	// DeleteObject Delete an object
@@ -1899,6 +2094,9 @@ type ServerInterface interface {
 	// CreateSession Log in with a bearer token of the Kubernetes API
 	// (POST /session)
 	CreateSession(w http.ResponseWriter, r *http.Request)
+	// ListTierSubjects Who may do what in a tier
+	// (GET /tier-subjects)
+	ListTierSubjects(w http.ResponseWriter, r *http.Request, params ListTierSubjectsParams)
 	// ListTiers Tiers, and what this user may do in each
 	// (GET /tiers)
 	ListTiers(w http.ResponseWriter, r *http.Request)
@@ -3072,6 +3270,39 @@ func (siw *ServerInterfaceWrapper) CreateSession(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// ListTierSubjects operation middleware
+func (siw *ServerInterfaceWrapper) ListTierSubjects(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTierSubjectsParams
+
+	// ------------- Required query parameter "tier" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "tier", r.URL.Query(), &params.Tier, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tier"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tier", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTierSubjects(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTiers operation middleware
 func (siw *ServerInterfaceWrapper) ListTiers(w http.ResponseWriter, r *http.Request) {
 
@@ -3220,6 +3451,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/networksets", wrapper.ListNetworkSets)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/namespaces", wrapper.ListNamespaces)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/tiers", wrapper.ListTiers)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/tier-subjects", wrapper.ListTierSubjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/labels", wrapper.ListLabels)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/select", wrapper.Select)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/explain", wrapper.Explain)

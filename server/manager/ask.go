@@ -95,10 +95,21 @@ func sideIf(s *analysis.Side) *Side {
 }
 
 func sideOf(s *analysis.Side) Side {
-	out := Side{Endpoint: text(s.Endpoint), Verdict: SideVerdict(s.Verdict), Reason: s.Reason, Because: s.Because(), Tier: text(s.Tier), Policy: text(s.Policy),
+	out := Side{Endpoint: text(s.Endpoint), Stage: text(s.Stage), Verdict: SideVerdict(s.Verdict), Reason: s.Reason, Because: s.Because(), Tier: text(s.Tier), Policy: text(s.Policy),
 		Rule: s.Rule, Profile: text(s.Profile), Path: []Step{}, Visits: []Visit{}}
+	if s.Direction != "" {
+		d := SideDirection(s.Direction)
+		out.Direction = &d
+	}
 	if s.Policies != nil {
 		out.Policies = &s.Policies
+	}
+	if len(s.Stages) > 0 {
+		stages := make([]Side, 0, len(s.Stages))
+		for _, met := range s.Stages {
+			stages = append(stages, sideOf(met))
+		}
+		out.Stages = &stages
 	}
 	for _, p := range s.Path {
 		step := Step{Action: p.Action, Matched: p.Matched, Tier: text(p.Tier), Policy: text(p.Policy), Profile: text(p.Profile), Rule: p.Rule}

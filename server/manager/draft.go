@@ -77,7 +77,11 @@ func (m *Manager) GetPolicy(w http.ResponseWriter, r *http.Request, params GetPo
 		m.failWith(w, r, *p)
 		return
 	}
-	answer(w, m.drafts(r, v, stored.Yaml, 500))
+	out := m.drafts(r, v, stored.Yaml, 500)
+	card := []PolicyCard{{Id: id.String()}}
+	v.programmed(card)
+	out.Programmed = card[0].Programmed
+	answer(w, out)
 }
 
 // drafts answers what a text means in what the user sees.

@@ -175,6 +175,13 @@ func (m *Manager) GetEndpoint(w http.ResponseWriter, r *http.Request, params Get
 	}
 	out := EndpointDetail{Endpoint: v.row(e), Inherited: v.inherited(e), Profiles: append([]string{}, e.Profiles...), Ports: []NamedPort{},
 		Ingress: direction(effective.Ingress), Egress: direction(effective.Egress), Flows: noFlows(), View: v.info()}
+	if len(effective.Stages) > 0 {
+		stages := []EffectiveStage{}
+		for _, s := range effective.Stages {
+			stages = append(stages, EffectiveStage{Stage: s.Stage, Direction: EffectiveStageDirection(s.Direction), Tiers: effectiveTiers(s.Tiers)})
+		}
+		out.Stages = &stages
+	}
 	for _, p := range e.Ports {
 		out.Ports = append(out.Ports, NamedPort{Name: p.Name, Port: fmt.Sprintf("%s/%d", strings.ToLower(verdict.ProtocolName(p.Protocol)), p.Port)})
 	}
@@ -211,13 +218,17 @@ func (v *view) inherited(e *model.Endpoint) Labels {
 }
 
 func direction(d analysis.EffectiveDirection) EffectiveDirection {
-	out := EffectiveDirection{Then: d.Then, Tiers: []EffectiveTier{}}
-	for _, t := range d.Tiers {
+	return EffectiveDirection{Then: d.Then, Tiers: effectiveTiers(d.Tiers)}
+}
+
+func effectiveTiers(all []analysis.EffectiveTier) []EffectiveTier {
+	out := []EffectiveTier{}
+	for _, t := range all {
 		tier := EffectiveTier{Tier: t.Tier, Order: t.Order, End: EffectiveTierEnd(t.End), Missing: flag(t.Missing), Policies: []EffectivePolicy{}}
 		for _, p := range t.Policies {
 			tier.Policies = append(tier.Policies, EffectivePolicy{Policy: p.Policy, Order: p.Order, Rules: p.Rules, Actions: p.Actions, Invalid: flag(p.Invalid)})
 		}
-		out.Tiers = append(out.Tiers, tier)
+		out = append(out, tier)
 	}
 	return out
 }

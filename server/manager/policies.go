@@ -249,6 +249,7 @@ func (m *Manager) GetBoard(w http.ResponseWriter, r *http.Request, params GetBoa
 			continue
 		}
 		t.Policies = slices.DeleteFunc(slices.Clone(t.Policies), func(c PolicyCard) bool { return !f.shows(v, c) })
+		v.programmed(t.Policies)
 		out.Shown += len(t.Policies)
 		out.Tiers = append(out.Tiers, t)
 	}
@@ -279,6 +280,7 @@ func (m *Manager) ListPolicies(w http.ResponseWriter, r *http.Request, params Li
 		"endpoints": func(a, b PolicyCard) int { return cmp.Compare(a.Endpoints, b.Endpoints) },
 	})
 	items, total, offset := cut(all, params.Limit, params.Offset)
+	v.programmed(items)
 	answer(w, PolicyPage{Items: items, Total: total, Offset: offset, View: v.info()})
 }
 

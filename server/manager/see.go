@@ -313,8 +313,3 @@ func labelKey(key string, counts map[string]int, most int, prefix string, byPref
 func (m *Manager) ListFlows(w http.ResponseWriter, _ *http.Request) {
 	answer(w, noFlows())
 }
-
-// ListNodes implements ServerInterface.
-func (m *Manager) ListNodes(w http.ResponseWriter, _ *http.Request) {
-	answer(w, Unavailable{Reason: "the Manager does not show nodes in this version; `tierwall status` tells which are in step"})
-}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -52,11 +53,14 @@ type store struct {
 	problems map[string][]model.Problem
 	learned  learned // what nodes told of domain names
 	version  int64
-	current  *snapshot       // of version, or nil
-	listed   map[string]bool // kinds whose first list has come
-	seen     time.Time       // when the API server last answered
-	away     string          // why it does not; empty if it does
-	waiting  map[chan change]bool
+	current  *snapshot // of version, or nil
+	// programmed is what the policies' status says, by Kind/namespace/name; it is
+	// in no snapshot, since nothing else follows from it.
+	programmed map[string]Programmed
+	listed     map[string]bool // kinds whose first list has come
+	seen       time.Time       // when the API server last answered
+	away       string          // why it does not; empty if it does
+	waiting    map[chan change]bool
 
 	engineMu sync.Mutex
 	engine   *compile.Compiler // of the whole state
@@ -81,7 +85,7 @@ func newStore(config *rest.Config, namespace string, log *slog.Logger) (*store, 
 	}
 	return &store{
 		log: log, client: client, namespace: namespace, probe: core.Discovery().RESTClient(), state: model.NewState(), problems: map[string][]model.Problem{},
-		listed: map[string]bool{}, waiting: map[chan change]bool{}, engine: compile.New(compile.Options{}), tablesOf: -1,
+		programmed: map[string]Programmed{}, listed: map[string]bool{}, waiting: map[chan change]bool{}, engine: compile.New(compile.Options{}), tablesOf: -1,
 	}, nil
 }
 
@@ -109,7 +113,7 @@ func (s *store) run(ctx context.Context) {
 			},
 			WatchFuncWithContext: r.Watch,
 		}
-		reflector := cache.NewReflectorWithOptions(lw, &unstructured.Unstructured{}, &sink{store: s, kind: k, known: map[model.Key]string{}},
+		reflector := cache.NewReflectorWithOptions(lw, &unstructured.Unstructured{}, &sink{store: s, kind: k, known: map[model.Key]heard{}},
 			cache.ReflectorOptions{Name: "manager " + k.Name})
 		all.Go(func() { reflector.RunWithContext(ctx) })
 	}
@@ -258,6 +262,11 @@ func (s *store) apply(kind manifest.Kind, changes []model.Change, problems map[s
 	defer s.mu.Unlock()
 	s.state.Apply(changes...)
 	s.queue = append(s.queue, changes...)
+	for _, c := range changes {
+		if c.Object == nil {
+			delete(s.programmed, nameOf(c.Key))
+		}
+	}
 	for object, p := range problems {
 		if len(p) == 0 {
 			delete(s.problems, object)
@@ -277,29 +286,35 @@ func (s *store) apply(kind manifest.Kind, changes []model.Change, problems map[s
 type sink struct {
 	store *store
 	kind  manifest.Kind
-	known map[model.Key]string // its name in Problems
+	known map[model.Key]heard
 }
 
-// translated returns what an object is in a state.
-func (k *sink) translated(o any, problems map[string][]model.Problem) (model.Change, bool) {
+// heard is what one object said last.
+type heard struct {
+	name     string // in Problems
+	object   model.Object
+	problems []model.Problem
+}
+
+// translated returns what an object is in a state. changed is false if it is
+// what it was: of pods and policies it is mostly the status that changes.
+func (k *sink) translated(o any) (key model.Key, now heard, changed bool) {
 	u, ok := o.(*unstructured.Unstructured)
 	if !ok {
-		return model.Change{}, false
+		return key, now, false
 	}
 	typed := k.kind.New()
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, typed); err != nil {
 		k.store.log.Warn("an object cannot be read", "object", u.GetName(), "error", err)
-		return model.Change{}, false
+		return key, now, false
 	}
-	key, ok := translate.Key(typed)
-	if !ok {
-		return model.Change{}, false
+	if key, ok = translate.Key(typed); !ok {
+		return key, now, false
 	}
-	object, found := translate.Object(typed)
-	name := strings.Join([]string{k.kind.Name, u.GetNamespace(), u.GetName()}, "/")
-	problems[name] = found
-	k.known[key] = name
-	return model.Change{Key: key, Object: object}, true
+	now.name = strings.Join([]string{k.kind.Name, u.GetNamespace(), u.GetName()}, "/")
+	now.object, now.problems = translate.Object(typed)
+	before, had := k.known[key]
+	return key, now, !had || !reflect.DeepEqual(before, now)
 }
 
 // Add implements cache.ReflectorStore.
@@ -307,41 +322,46 @@ func (k *sink) Add(o any) error { return k.Update(o) }
 
 // Update implements cache.ReflectorStore.
 func (k *sink) Update(o any) error {
-	problems := map[string][]model.Problem{}
-	if c, ok := k.translated(o, problems); ok {
-		k.store.apply(k.kind, []model.Change{c}, problems, false)
+	if key, now, changed := k.translated(o); changed {
+		k.known[key] = now
+		k.store.apply(k.kind, []model.Change{{Key: key, Object: now.object}}, map[string][]model.Problem{now.name: now.problems}, false)
 	}
+	k.store.program(k.kind, o)
 	return nil
 }
 
 // Delete implements cache.ReflectorStore.
 func (k *sink) Delete(o any) error {
-	if c, ok := k.translated(o, map[string][]model.Problem{}); ok {
-		name := k.known[c.Key]
-		delete(k.known, c.Key)
-		k.store.apply(k.kind, []model.Change{model.Delete(c.Key)}, map[string][]model.Problem{name: nil}, false)
+	if key, now, _ := k.translated(o); now.name != "" {
+		delete(k.known, key)
+		k.store.apply(k.kind, []model.Change{model.Delete(key)}, map[string][]model.Problem{now.name: nil}, false)
 	}
 	return nil
 }
 
 // Replace implements cache.ReflectorStore: a fresh list.
 func (k *sink) Replace(list []any, _ string) error {
-	before := k.known
-	k.known = make(map[model.Key]string, len(list))
+	gone := maps.Clone(k.known)
 	problems := map[string][]model.Problem{}
 	var changes []model.Change
 	for _, o := range list {
-		if c, ok := k.translated(o, problems); ok {
-			changes = append(changes, c)
+		key, now, changed := k.translated(o)
+		delete(gone, key)
+		if changed {
+			k.known[key] = now
+			problems[now.name] = now.problems
+			changes = append(changes, model.Change{Key: key, Object: now.object})
 		}
 	}
-	for key, name := range before {
-		if _, ok := k.known[key]; !ok {
-			changes = append(changes, model.Delete(key))
-			problems[name] = nil
-		}
+	for key, was := range gone {
+		delete(k.known, key)
+		problems[was.name] = nil
+		changes = append(changes, model.Delete(key))
 	}
 	k.store.apply(k.kind, changes, problems, true)
+	for _, o := range list {
+		k.store.program(k.kind, o)
+	}
 	return nil
 }
 

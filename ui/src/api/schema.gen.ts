@@ -213,6 +213,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/tier-subjects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who may do what in a tier
+         * @description The users, groups and service accounts that roles of RBAC give a right in the tier, each with what its own bindings give: who is in a
+         *     group has the group's rights too. Roles and bindings are read with the user's own rights; where that is not allowed, `available` is
+         *     false and `reason` names the right. Rights that another authorizer gives are not told.
+         */
+        get: operations["listTierSubjects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/labels": {
         parameters: {
             query?: never;
@@ -399,7 +421,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is enforced on which node */
+        /**
+         * Which nodes enforce what is stored, and which are behind
+         * @description The list that the server publishes, read with the user's own rights. Without them, or without a list, `available` is false and `reason` says why.
+         */
         get: operations["listNodes"];
         put?: never;
         post?: never;
@@ -479,6 +504,62 @@ export interface components {
             /** @description every other kind */
             objects: components["schemas"]["Right"][];
             view: components["schemas"]["View"];
+        };
+        TierSubjects: {
+            tier: string;
+            available: boolean;
+            /** @description why it is not available, or not whole */
+            reason?: string;
+            subjects: components["schemas"]["TierSubject"][];
+            view: components["schemas"]["View"];
+        };
+        TierSubject: {
+            /** @enum {string} */
+            kind: "User" | "Group" | "ServiceAccount";
+            /** @description of a service account */
+            namespace?: string;
+            name: string;
+            access: components["schemas"]["TierAccess"];
+            /** @description the bindings that give it, as Kind/namespace/name */
+            through: string[];
+        };
+        NodeList: {
+            available: boolean;
+            /** @description why not */
+            reason?: string;
+            nodes: components["schemas"]["NodeStatus"][];
+            /** @description how many of them are in step */
+            inStep: number;
+        };
+        NodeStatus: {
+            name: string;
+            /** @enum {string} */
+            state: "in step" | "behind" | "silent" | "no agent";
+            /**
+             * Format: date-time
+             * @description when the state began
+             */
+            since: string;
+            /** @description the last error of the agent, if it is behind */
+            error?: string;
+            /** @description how many policies apply to something there */
+            policies: number;
+            /**
+             * Format: int64
+             * @description how often somebody else changed the tables in the kernel
+             */
+            drift: number;
+        };
+        /** @description On how many nodes a policy is in the kernel as it is now; from the condition Programmed. */
+        Programmed: {
+            /** @description on all of which it selects something */
+            done: boolean;
+            /** @example 3 of 4 nodes; 1 of 4 have not told yet */
+            message: string;
+            /** @example Pending */
+            reason: string;
+            /** @description false: it is about an earlier generation of the policy */
+            current: boolean;
         };
         Labels: {
             [key: string]: string;
@@ -627,6 +708,7 @@ export interface components {
             /** @description its order can be changed; not for Kubernetes NetworkPolicies */
             movable: boolean;
             options?: ("DoNotTrack" | "PreDNAT" | "ApplyOnForward")[];
+            programmed?: components["schemas"]["Programmed"];
         };
         BoardTier: {
             name: string;
@@ -701,6 +783,12 @@ export interface components {
             /** @description what happens to a connection that no tier decides */
             then: string;
         };
+        EffectiveStage: {
+            stage: string;
+            /** @enum {string} */
+            direction: "ingress" | "egress";
+            tiers: components["schemas"]["EffectiveTier"][];
+        };
         EndpointDetail: {
             endpoint: components["schemas"]["EndpointRow"];
             inherited: components["schemas"]["Labels"];
@@ -708,6 +796,8 @@ export interface components {
             ports: components["schemas"]["NamedPort"][];
             ingress: components["schemas"]["EffectiveDirection"];
             egress: components["schemas"]["EffectiveDirection"];
+            /** @description the stages of a host endpoint other than the normal one that have policy */
+            stages?: components["schemas"]["EffectiveStage"][];
             flows: components["schemas"]["Unavailable"];
             view: components["schemas"]["View"];
         };
@@ -887,6 +977,18 @@ export interface components {
         Side: {
             /** @description what is policed here; nothing if nothing is */
             endpoint?: string;
+            /**
+             * @description the stage of a host endpoint that decided; nothing for the normal one
+             * @example preDNAT
+             */
+            stage?: string;
+            /**
+             * @description of the policy, in an element of stages
+             * @enum {string}
+             */
+            direction?: "ingress" | "egress";
+            /** @description all that the packet met on this side and that policy concerns, in order; nothing if the normal stage was all */
+            stages?: components["schemas"]["Side"][];
             /** @enum {string} */
             verdict: "allow" | "deny";
             reason: string;
@@ -985,6 +1087,7 @@ export interface components {
             appliesTo?: components["schemas"]["Matches"];
             rules?: components["schemas"]["DraftRule"][];
             sentence?: string;
+            programmed?: components["schemas"]["Programmed"];
             /** @description directions that cannot be read and would deny all */
             invalid?: ("ingress" | "egress")[];
             /** @description this user may save it */
@@ -1538,6 +1641,29 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listTierSubjects: {
+        parameters: {
+            query: {
+                tier: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TierSubjects"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     listLabels: {
         parameters: {
             query?: {
@@ -1899,7 +2025,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Unavailable"];
+                    /**
+                     * @example {
+                     *       "available": true,
+                     *       "nodes": [
+                     *         {
+                     *           "name": "node-1",
+                     *           "state": "behind",
+                     *           "since": "2026-11-25T12:00:00Z",
+                     *           "error": "the kernel refused the tables",
+                     *           "policies": 12,
+                     *           "drift": 0
+                     *         }
+                     *       ],
+                     *       "inStep": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NodeList"];
                 };
             };
             default: components["responses"]["Problem"];
