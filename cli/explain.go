@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,9 +11,8 @@ import (
 
 	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/compile"
-	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/evaluate"
-	"github.com/tierwall/tierwall/model"
+	nodereport "github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -26,8 +24,9 @@ func explainCommand() *cobra.Command {
 		Long: "Says whether a new connection is allowed, and why: at its source (egress), and if that\n" +
 			"allows, at its destination (ingress), with every rule that was looked at.\n\n" +
 			"A and B are NAMESPACE/POD, hep:NAME (a host endpoint), node:NAME (the host itself) or an\n" +
-			"IP address. B may also be a domain name: it stands for the addresses that it is known to have\n" +
-			"(--learned says so), or, if none is known, for the one that a look-up would find.\n\n" +
+			"IP address. B may also be a domain name: it stands for the addresses that it was learned to have\n" +
+			"by the nodes of the cluster, or that --learned gives it; if none is known, for the one that a\n" +
+			"look-up would find.\n\n" +
 			"P is tcp/80, udp/53, sctp/9, icmp, icmp/8 or icmp/8/0; a number alone is TCP,\n" +
 			"and without --port the question is about tcp/80. IPv4 is taken where both ends have it;\n" +
 			"name addresses to ask about IPv6.\n\n" +
@@ -40,6 +39,7 @@ func explainCommand() *cobra.Command {
 	e.in.flags(cmd)
 	e.out.flags(cmd, false)
 	cmd.Flags().StringArrayVar(&e.learned, "learned", nil, "what a domain name is taken to have been learned to be, as NAME=ADDRESS[,ADDRESS]; repeatable")
+	cmd.Flags().StringVar(&e.namespace, "server-namespace", nodereport.Namespace, "namespace of the server, which tells what the nodes learned of domain names")
 	cmd.Flags().StringVar(&e.query.From, "from", "", "where the connection comes from")
 	cmd.Flags().StringVar(&e.query.To, "to", "", "where it goes")
 	cmd.Flags().StringVar(&e.port, "port", "", "what it is to, for instance tcp/80 (the default), udp/53, icmp")
@@ -52,34 +52,10 @@ type explainer struct {
 	out   output
 	query analysis.Query
 	port  string
-	// learned are names with addresses, as they are written.
-	learned []string
-}
-
-// learn puts what --learned says into the state.
-func learn(s *model.State, texts []string) error {
-	for _, text := range texts {
-		name, list, ok := strings.Cut(text, "=")
-		if !ok {
-			return usagef("--learned %s: write NAME=ADDRESS, for instance www.example.com=192.0.2.1", text)
-		}
-		l := &model.Learned{}
-		var err error
-		if l.Name, err = domain.ParseName(name); err != nil {
-			return usagef("--learned %s: %v", text, err)
-		}
-		for a := range strings.SplitSeq(list, ",") {
-			addr, err := netip.ParseAddr(strings.TrimSpace(a))
-			if err != nil {
-				return usagef("--learned %s: %q is not an address", text, a)
-			}
-			l.Addrs = append(l.Addrs, addr.Unmap().WithZone(""))
-		}
-		slices.SortFunc(l.Addrs, netip.Addr.Compare)
-		l.Addrs = slices.Compact(l.Addrs)
-		s.Apply(model.Put(l))
-	}
-	return nil
+	// learned are names with addresses, as they are written; namespace is where the
+	// server tells what nodes learned.
+	learned   []string
+	namespace string
 }
 
 func (e *explainer) run(cmd *cobra.Command) error {
@@ -97,7 +73,7 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := learn(state, e.learned); err != nil {
+	if err := e.learn(cmd, state); err != nil {
 		return err
 	}
 	x, err := analysis.Explain(state, compile.Compile(state, compile.Options{}), e.query)

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -142,5 +143,40 @@ func TestConfig(t *testing.T) {
 	}
 	if _, err := cluster.Config(api(t, nil), "other"); err == nil {
 		t.Error("a missing context is no error")
+	}
+}
+
+// TestLearned: what the server published is read; where there is none, or it is
+// not for this user, that is said as such; what is broken is an error.
+func TestLearned(t *testing.T) {
+	const path = "/prefix/api/v1/namespaces/tw/configmaps/tierwall-domains"
+	answer := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, text)
+		}
+	}
+	for name, row := range map[string]struct {
+		handler http.HandlerFunc
+		names   int
+		notTold bool
+		fails   bool
+	}{
+		"read": {answer(`{"kind":"ConfigMap","apiVersion":"v1","data":{"domains":"{\"names\":[{\"name\":\"a.b\",\"addresses\":[{\"addr\":\"192.0.2.1\"}]}],\"leftOut\":2}"}}`), 1, false, false},
+		"none": {func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, 0, true, true},
+		"not for this user": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			http.Error(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`, http.StatusForbidden)
+		}, 0, true, true},
+		"broken": {answer(`{"kind":"ConfigMap","apiVersion":"v1","data":{"domains":"{"}}`), 0, false, true},
+	} {
+		config, err := cluster.Config(api(t, map[string]http.HandlerFunc{path: row.handler}), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := cluster.Learned(t.Context(), config, "tw")
+		if len(d.Names) != row.names || errors.Is(err, cluster.ErrNotTold) != row.notTold || (err != nil) != row.fails {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
 	}
 }
