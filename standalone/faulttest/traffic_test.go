@@ -30,8 +30,8 @@ const (
 type traffic struct {
 	t                       *testing.T
 	client, server, outside machine
-	stop                    context.CancelFunc
-	running                 sync.WaitGroup
+	stop, stopServing       context.CancelFunc
+	running, serving        sync.WaitGroup
 
 	allowed, refused      atomic.Int64 // connections that should come about, and did not
 	denied, leaked        atomic.Int64 // packets and connections that should not arrive, and did
@@ -77,8 +77,10 @@ func startTraffic(t *testing.T, client, server, outside machine) *traffic {
 	tr := &traffic{t: t, client: client, server: server, outside: outside, said: map[string]int{}, began: time.Now()}
 	ctx, stop := context.WithCancel(context.Background())
 	tr.stop = stop
+	serve, stopServing := context.WithCancel(context.Background())
+	tr.stopServing = stopServing
 	t.Cleanup(func() { tr.end() })
-	tr.serve(ctx)
+	tr.serve(serve)
 	for range 2 {
 		tr.go_(client, func() { tr.connects(ctx, client, server.at(tcpOpen)) })
 	}
@@ -119,9 +121,12 @@ func (tr *traffic) say(format string, args ...any) {
 	tr.said[fmt.Sprintf(format, args...)]++
 }
 
+// end lets what is on its way come to its end, and then the servers.
 func (tr *traffic) end() {
 	tr.stop()
 	tr.running.Wait()
+	tr.stopServing()
+	tr.serving.Wait()
 }
 
 // result says what was counted, and fails the test if anything was wrong.
@@ -151,7 +156,7 @@ func (tr *traffic) serve(ctx context.Context) {
 				return
 			}
 			context.AfterFunc(ctx, func() { _ = l.Close() })
-			tr.running.Go(func() { tr.accept(l, port) })
+			tr.serving.Go(func() { tr.accept(l, port) })
 		}
 		for _, port := range []uint16{udpOpen, udpShut, udpUnsent} {
 			c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(tr.server.at(port)))
@@ -160,7 +165,7 @@ func (tr *traffic) serve(ctx context.Context) {
 				return
 			}
 			context.AfterFunc(ctx, func() { _ = c.Close() })
-			tr.running.Go(func() { tr.answer(c, port) })
+			tr.serving.Go(func() { tr.answer(c, port) })
 		}
 	})
 	if problem != nil {
