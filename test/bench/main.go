@@ -6,7 +6,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -16,10 +15,11 @@ import (
 	"strconv"
 	"text/tabwriter"
 
+	"github.com/tierwall/tierwall/test/bench/result"
 	"github.com/tierwall/tierwall/test/scale"
 )
 
-// figure is one measurement. Value is the median of the runs.
+// figure is one measurement, as in package result. Value is the median of the runs.
 type figure struct {
 	Name          string  `json:"name"`
 	Value         float64 `json:"value"`
@@ -95,13 +95,20 @@ func measure(only, out string) error {
 			}
 		}
 	}
+	if slices.ContainsFunc(result.Standalone(), pattern.MatchString) {
+		got, err := measureStandalone(only)
+		if err != nil {
+			return err
+		}
+		figures = append(figures, got...)
+	}
 	slices.SortStableFunc(figures, func(a, b figure) int { return cmp.Compare(a.Name, b.Name) })
 	print(figures)
-	text, err := json.MarshalIndent(figures, "", "  ")
-	if err != nil {
-		return err
+	list := make([]result.Figure, len(figures))
+	for i, f := range figures {
+		list[i] = result.Figure(f)
 	}
-	return os.WriteFile(out, append(text, '\n'), 0o644)
+	return result.Write(out, list)
 }
 
 func print(figures []figure) {
@@ -120,7 +127,4 @@ func print(figures []figure) {
 func number(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
 
 // median returns the middle of the values.
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
-}
+func median(values []float64) float64 { return result.Median(values) }

@@ -36,15 +36,33 @@ type Node struct {
 	link           *netlink.Handle
 }
 
-// New makes a node. The error wraps os.ErrPermission without root.
-func New() (n *Node, err error) {
-	n = &Node{NS: netns.None(), client: netns.None(), server: netns.None()}
+// New makes a node in a namespace of its own.
+func New() (*Node, error) {
+	ns, err := newNS()
+	if err != nil {
+		return nil, fmt.Errorf("a network namespace: %w", err)
+	}
+	return newNode(ns)
+}
+
+// Here makes a node of the namespace that this process is in, which should be its
+// own: interfaces and routes are added to it.
+func Here() (*Node, error) {
+	ns, err := netns.Get()
+	if err != nil {
+		return nil, err
+	}
+	return newNode(ns)
+}
+
+func newNode(ns netns.NsHandle) (n *Node, err error) {
+	n = &Node{NS: ns, client: netns.None(), server: netns.None()}
 	defer func() {
 		if err != nil {
 			n.Close()
 		}
 	}()
-	for _, ns := range []*netns.NsHandle{&n.NS, &n.client, &n.server} {
+	for _, ns := range []*netns.NsHandle{&n.client, &n.server} {
 		if *ns, err = newNS(); err != nil {
 			return n, fmt.Errorf("a network namespace: %w", err)
 		}

@@ -60,7 +60,7 @@ func connect(listener, port int) error {
 		return err
 	}
 	defer func() { _ = unix.Close(c) }()
-	if err := unix.SetsockoptLinger(c, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+	if err := reset(c); err != nil {
 		return err
 	}
 	if err := unix.Connect(c, at(ServerAddr, port)); err != nil {

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/tierwall/tierwall/test/bench/result"
+	"github.com/tierwall/tierwall/test/bench/testbed"
+)
+
+// effort says how much is measured.
+type effort struct {
+	// usual is the size at which everything is measured, large that of one figure
+	// of memory.
+	usual, large size
+	// starts, changes and pods are how often an agent and a pod start, and how many
+	// changes of each kind are made.
+	starts, changes, pods int
+	// idle is how long is looked at an agent that has nothing to do.
+	idle time.Duration
+}
+
+var fullEffort = effort{
+	usual: size{pods: 10_000, policies: 1000, local: 98}, large: size{pods: 30_000, policies: 30_000, local: 98},
+	starts: 5, changes: 400, pods: 50, idle: 10 * time.Second,
+}
+
+// part is what is measured with one API server.
+type part struct {
+	name string
+	// figures are the names of what it measures.
+	figures []string
+	run     func(effort, context.Context, options, *testbed.Node, func(...string) bool) ([]result.Figure, error)
+}
+
+var large = []string{rss(fullEffort.large), rss(fullEffort.large) + "/peak"}
+
+var parts = []part{
+	{"usual", slices.DeleteFunc(result.Standalone(), func(name string) bool { return slices.Contains(large, name) }), effort.atUsual},
+	{"large", large, effort.atLarge},
+}
+
+// run measures what is asked for of a part.
+func run(ctx context.Context, o options, name string, asked func(string) bool) ([]result.Figure, error) {
+	i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("%s is no part", name)
+	}
+	wants := func(names ...string) bool { return slices.ContainsFunc(names, asked) }
+	if !wants(parts[i].figures...) {
+		return nil, nil
+	}
+	node, err := testbed.Here()
+	if err != nil {
+		return nil, err
+	}
+	defer node.Close()
+	return parts[i].run(fullEffort, ctx, o, node, wants)
+}
+
+func rss(s size) string { return fmt.Sprintf("agent/rss/%d", s.policies) }
+
+// routes leads to the local pods that do not answer, as the CNI would.
+func routes(s size) error {
+	link, err := netlink.LinkByName(testbed.ServerInterface)
+	if err != nil {
+		return err
+	}
+	for i := range s.local {
+		dst := &net.IPNet{IP: localAddr(i).AsSlice(), Mask: net.CIDRMask(32, 32)}
+		if err := netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst, Scope: netlink.SCOPE_LINK}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atUsual measures what is measured at the usual size.
+func (e effort) atUsual(ctx context.Context, o options, node *testbed.Node, wants func(...string) bool) (figures []result.Figure, err error) {
+	w, err := newWorld(ctx, o, "usual", node)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	w.reports = true
+	if err := errors.Join(routes(e.usual), w.fill(ctx, e.usual), w.calm(ctx)); err != nil {
+		return nil, err
+	}
+	starts := 1
+	if wants("agent/start") {
+		starts = e.starts
+	}
+	agent, took, err := w.startSeveral(ctx, starts)
+	if err != nil {
+		return nil, err
+	}
+	defer agent.stop()
+	figures = append(figures, result.Figure{Name: "agent/start", Value: result.Median(took), Unit: "s"})
+	if err := w.calm(ctx); err != nil {
+		return figures, err
+	}
+	memory, err := e.memory(agent, rss(e.usual))
+	if figures = append(figures, memory...); err != nil {
+		return figures, err
+	}
+	if wants("agent/idle") {
+		idle, err := e.idleCPU(agent)
+		if figures = append(figures, idle); err != nil {
+			return figures, err
+		}
+	}
+	changes, err := e.changed(ctx, w, wants)
+	return append(figures, changes...), err
+}
+
+// startSeveral starts the agent that many times on a node that knows nothing, and
+// leaves the last one running.
+func (w *world) startSeveral(ctx context.Context, times int) (*process, []float64, error) {
+	var seconds []float64
+	for {
+		agent, err := w.startAgent(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if seconds = append(seconds, agent.took.Seconds()); len(seconds) == times {
+			return agent, seconds, nil
+		}
+		if err := w.calm(ctx); err != nil {
+			return agent, nil, err
+		}
+		agent.stop()
+		if err := w.remove(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// settled is how long after its start the memory of an agent is looked at.
+const settled = 3 * time.Second
+
+func (e effort) memory(agent *process, name string) ([]result.Figure, error) {
+	time.Sleep(settled)
+	now, peak, err := agent.memory()
+	return []result.Figure{{Name: name, Value: now, Unit: "MB"}, {Name: name + "/peak", Value: peak, Unit: "MB"}}, err
+}
+
+// idleCPU is the CPU time that the agent uses in a second in which nothing
+// changes.
+func (e effort) idleCPU(agent *process) (result.Figure, error) {
+	before, err := agent.cpu()
+	if err != nil {
+		return result.Figure{}, err
+	}
+	time.Sleep(e.idle)
+	after, err := agent.cpu()
+	return result.Figure{Name: "agent/idle", Value: float64((after - before).Microseconds()) / 1000 / e.idle.Seconds(), Unit: "ms/s"}, err
+}
+
+// changed measures how long changes take to be enforced.
+func (e effort) changed(ctx context.Context, w *world, wants func(...string) bool) (figures []result.Figure, err error) {
+	for _, f := range w.flips() {
+		if !wants("enforce/"+f.name+"/p50", "enforce/"+f.name+"/p99") {
+			continue
+		}
+		verdict, heard, err := w.enforced(ctx, f, e.changes)
+		if err != nil {
+			return figures, err
+		}
+		figures = append(figures, quantiles(f.name, verdict, heard)...)
+	}
+	if wants("enforce/pod-start/p50", "enforce/pod-start/p99", "enforce/pod-start/early") {
+		took, early, err := w.podStarts(ctx, e.pods)
+		if err != nil {
+			return figures, err
+		}
+		figures = append(figures,
+			result.Figure{Name: "enforce/pod-start/p50", Value: result.Quantile(took, 0.5), Unit: "ms"},
+			result.Figure{Name: "enforce/pod-start/p99", Value: result.Quantile(took, 0.99), Unit: "ms"},
+			result.Figure{Name: "enforce/pod-start/early", Value: float64(early), Unit: "count"})
+	}
+	return figures, nil
+}
+
+// atLarge measures the memory of an agent in a large world. Tierwall's server does
+// not run then: it would write a status on each of the policies first.
+func (e effort) atLarge(ctx context.Context, o options, node *testbed.Node, _ func(...string) bool) (figures []result.Figure, err error) {
+	w, err := newWorld(ctx, o, "large", node)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	if err := errors.Join(w.plane.StopServer(), routes(e.large), w.fill(ctx, e.large)); err != nil {
+		return nil, err
+	}
+	agent, err := w.startAgent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer agent.stop()
+	w.log.Info("enforcing", "policies", e.large.policies, "pods", e.large.pods, "after", agent.took.String())
+	return e.memory(agent, rss(e.large))
+}
