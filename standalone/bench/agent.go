@@ -81,7 +81,7 @@ func (p *process) read(log io.Reader, show bool, ready chan<- struct{}) {
 	defer close(p.drained)
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		line := lines.Text()
-		if show || strings.Contains(line, "level=ERROR") {
+		if show || strings.Contains(line, "level=ERROR") || !strings.HasPrefix(line, "time=") {
 			fmt.Fprintln(os.Stderr, line)
 		}
 		if ready != nil && strings.Contains(line, enforcing) {

@@ -31,6 +31,12 @@ var fullEffort = effort{
 	starts: 5, changes: 400, pods: 50, idle: 10 * time.Second,
 }
 
+// smallEffort is for tests: it shows that everything works, and no figure.
+var smallEffort = effort{
+	usual: size{pods: 100, policies: 20, local: 8}, large: size{pods: 200, policies: 50, local: 8},
+	starts: 2, changes: 12, pods: 3, idle: 10 * time.Millisecond,
+}
+
 // part is what is measured with one API server.
 type part struct {
 	name string
@@ -61,9 +67,14 @@ func run(ctx context.Context, o options, name string, asked func(string) bool) (
 		return nil, err
 	}
 	defer node.Close()
-	return parts[i].run(fullEffort, ctx, o, node, wants)
+	e := fullEffort
+	if o.small {
+		e = smallEffort
+	}
+	return parts[i].run(e, ctx, o, node, wants)
 }
 
+// rss names the figure of memory at a size.
 func rss(s size) string { return fmt.Sprintf("agent/rss/%d", s.policies) }
 
 // routes leads to the local pods that do not answer, as the CNI would.
@@ -168,11 +179,11 @@ func (e effort) changed(ctx context.Context, w *world, wants func(...string) boo
 		if !wants("enforce/"+f.name+"/p50", "enforce/"+f.name+"/p99") {
 			continue
 		}
-		verdict, heard, err := w.enforced(ctx, f, e.changes)
+		verdict, calls, err := w.enforced(ctx, f, e.changes)
 		if err != nil {
 			return figures, err
 		}
-		figures = append(figures, quantiles(f.name, verdict, heard)...)
+		figures = append(figures, quantiles(f.name, verdict, calls)...)
 	}
 	if wants("enforce/pod-start/p50", "enforce/pod-start/p99", "enforce/pod-start/early") {
 		took, early, err := w.podStarts(ctx, e.pods)

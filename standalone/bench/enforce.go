@@ -8,9 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/tierwall/tierwall/test/bench/result"
 	"github.com/tierwall/tierwall/test/bench/testbed"
@@ -22,8 +20,6 @@ type flip struct {
 	port int
 	// do makes the i-th change, which opens or closes, by one call of the API.
 	do func(ctx context.Context, i int, open bool) error
-	// watch follows the objects that change, as a bare client.
-	watch func(ctx context.Context) (watch.Interface, error)
 }
 
 func (w *world) flips() []flip {
@@ -35,15 +31,11 @@ func (w *world) flips() []flip {
 			}
 			_, err := policies.Create(ctx, probedPolicy(i/2), metav1.CreateOptions{})
 			return err
-		}, func(ctx context.Context) (watch.Interface, error) {
-			return policies.Watch(ctx, only("probed"))
 		}},
 		{"label", labelPort, func(ctx context.Context, _ int, open bool) error {
 			door := map[bool]string{true: "open", false: "closed"}[open]
 			_, err := pods.Patch(ctx, testbed.ClientInterface, types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{"door":%q}}}`, door), metav1.PatchOptions{})
 			return err
-		}, func(ctx context.Context) (watch.Interface, error) {
-			return pods.Watch(ctx, only(testbed.ClientInterface))
 		}},
 		{"set", setPort, func(ctx context.Context, _ int, open bool) error {
 			nets := `["198.51.100.0/24"]`
@@ -52,14 +44,8 @@ func (w *world) flips() []flip {
 			}
 			_, err := sets.Patch(ctx, probedSet, types.MergePatchType, fmt.Appendf(nil, `{"spec":{"nets":%s}}`, nets), metav1.PatchOptions{})
 			return err
-		}, func(ctx context.Context) (watch.Interface, error) {
-			return sets.Watch(ctx, only(probedSet))
 		}},
 	}
-}
-
-func only(name string) metav1.ListOptions {
-	return metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String(), ResourceVersion: "0"}
 }
 
 // limit is how long a change may take to be enforced; what takes longer is an
@@ -67,33 +53,20 @@ func only(name string) metav1.ListOptions {
 const limit = 30 * time.Second
 
 // enforced makes changes of one kind and returns how long each took from the
-// call's return to the kernel's verdict, and to a bare watch, in ms.
-func (w *world) enforced(ctx context.Context, f flip, changes int) (verdict, heard []float64, err error) {
+// call's return to the kernel's verdict, and the call itself, in ms.
+func (w *world) enforced(ctx context.Context, f flip, changes int) (verdict, calls []float64, err error) {
 	probe, err := w.node.Probe(f.port)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = probe.Close() }()
-	watcher, err := f.watch(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer watcher.Stop()
 	open := f.name == "policy" // that is open as long as the probed policy is not there
 	if _, err := probe.Until(open, time.Time{}, limit); err != nil {
 		return nil, nil, fmt.Errorf("%s: before the first change: %w", f.name, err)
 	}
 	for i := range changes {
 		time.Sleep(time.Duration(5+rand.IntN(10)) * time.Millisecond) // in no step with anything
-		for len(watcher.ResultChan()) > 0 {
-			<-watcher.ResultChan()
-		}
 		open = !open
-		events := make(chan time.Time, 1)
-		go func() {
-			<-watcher.ResultChan()
-			events <- time.Now()
-		}()
 		called := time.Now()
 		if err := f.do(ctx, i, open); err != nil {
 			return nil, nil, fmt.Errorf("%s: change %d: %w", f.name, i, err)
@@ -104,20 +77,20 @@ func (w *world) enforced(ctx context.Context, f flip, changes int) (verdict, hea
 			return nil, nil, fmt.Errorf("%s: change %d: %w", f.name, i, err)
 		}
 		verdict = append(verdict, since(returned, at))
-		heard = append(heard, since(returned, <-events))
+		calls = append(calls, since(called, returned))
 	}
-	return verdict, heard, nil
+	return verdict, calls, nil
 }
 
 // since is the time between in ms; 0 if the second came first.
 func since(from, to time.Time) float64 { return max(0, float64(to.Sub(from).Microseconds())/1000) }
 
 // quantiles are the two figures of a kind of change.
-func quantiles(name string, verdict, heard []float64) []result.Figure {
-	const baseline = "a bare watch hears of it"
+func quantiles(name string, verdict, calls []float64) []result.Figure {
+	const baseline = "the call itself"
 	return []result.Figure{
-		{Name: "enforce/" + name + "/p50", Value: result.Quantile(verdict, 0.5), Unit: "ms", Baseline: baseline, BaselineValue: result.Quantile(heard, 0.5)},
-		{Name: "enforce/" + name + "/p99", Value: result.Quantile(verdict, 0.99), Unit: "ms", Baseline: baseline, BaselineValue: result.Quantile(heard, 0.99)},
+		{Name: "enforce/" + name + "/p50", Value: result.Quantile(verdict, 0.5), Unit: "ms", Baseline: baseline, BaselineValue: result.Quantile(calls, 0.5)},
+		{Name: "enforce/" + name + "/p99", Value: result.Quantile(verdict, 0.99), Unit: "ms", Baseline: baseline, BaselineValue: result.Quantile(calls, 0.99)},
 	}
 }
 

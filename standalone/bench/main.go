@@ -35,6 +35,7 @@ func main() {
 	out := flag.String("o", "bench.json", "write the figures to this file")
 	flag.StringVar(&o.agent, "agent", "bin/tierwall", "the program that is the agent")
 	flag.StringVar(&o.data, "data", "", "folder for the API server's data; it must not be there yet")
+	flag.BoolVar(&o.small, "small", false, "measure next to nothing, to see that it works")
 	flag.BoolVar(&o.verbose, "v", false, "show what the agent logs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -27,8 +27,10 @@ import (
 
 type options struct {
 	agent, data string
-	verbose     bool
-	log         *slog.Logger
+	// small is for tests.
+	small   bool
+	verbose bool
+	log     *slog.Logger
 }
 
 // The node that the agent works for, and the namespace of its pods.

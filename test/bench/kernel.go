@@ -19,9 +19,11 @@ type effort struct {
 	// slice is the CPU time of one measurement; each is taken in each round.
 	slice  time.Duration
 	rounds int
+	// policies are how many there are where one changes, changes how often it does.
+	policies, changes int
 }
 
-var fullEffort = effort{rules: []int{10, 1000, 5000, 100_000}, linear: 5000, slice: 60 * time.Millisecond, rounds: 41}
+var fullEffort = effort{rules: []int{10, 1000, 5000, 100_000}, linear: 5000, slice: 60 * time.Millisecond, rounds: 41, policies: 1000, changes: 100}
 
 // variant is a node with one form of policy.
 type variant struct {
@@ -42,7 +44,7 @@ const (
 // side, each on a node of its own, and each round measures all of them, in an
 // order of its own.
 func kernel(e effort) []benchmark {
-	return []benchmark{e.perConnection("connect", connections), e.perConnection("new-packet", newPackets), e.established()}
+	return []benchmark{e.perConnection("connect", connections), e.perConnection("new-packet", newPackets), e.established(), e.changed()}
 }
 
 // setUp makes the nodes of the variants. What it returns takes them down.

@@ -117,13 +117,18 @@ func protocolOf(i int) uint8 {
 // enforce compiles the world and puts it into the kernel of a node.
 func (f fabric) enforce(n *testbed.Node) error {
 	program := dataplane.Program{
-		Tables: compile.Compile(f.state(), compile.Options{Node: here}),
-		Interfaces: map[verdict.EndpointID][]string{
-			{Kind: verdict.Pod, Namespace: "shop", Name: testbed.ClientInterface}: {testbed.ClientInterface},
-			{Kind: verdict.Pod, Namespace: "shop", Name: testbed.ServerInterface}: {testbed.ServerInterface},
-		},
+		Tables:     compile.Compile(f.state(), compile.Options{Node: here}),
+		Interfaces: interfaces(),
 	}
 	return nft.New(nft.Options{NetNS: int(n.NS)}).Apply(context.Background(), program)
+}
+
+// interfaces are where the two pods are.
+func interfaces() map[verdict.EndpointID][]string {
+	return map[verdict.EndpointID][]string{
+		{Kind: verdict.Pod, Namespace: "shop", Name: testbed.ClientInterface}: {testbed.ClientInterface},
+		{Kind: verdict.Pod, Namespace: "shop", Name: testbed.ServerInterface}: {testbed.ServerInterface},
+	}
 }
 
 // linear is the same policy as one nft rule for each of its rules and directions,

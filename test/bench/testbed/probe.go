@@ -15,7 +15,7 @@ const (
 	// grace is how long a connection may take that is not denied. On an idle
 	// machine it is there when connect returns; a denied one would come about
 	// with the second packet at the earliest, after a second.
-	grace = 20 * time.Millisecond
+	grace = 50 * time.Millisecond
 	// confirmed is how many verdicts in a row are believed.
 	confirmed = 3
 )
