@@ -5,7 +5,12 @@ go 1.26.0
 require k8s.io/kubernetes v1.37.2
 
 require (
+	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/evanphx/json-patch/v5 v5.9.11 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
+	github.com/oapi-codegen/runtime v1.8.0 // indirect
+	github.com/tidwall/btree v1.8.1 // indirect
 	go.etcd.io/etcd/server/v3 v3.7.0 // indirect
 	sigs.k8s.io/controller-runtime v0.23.3 // indirect
 )

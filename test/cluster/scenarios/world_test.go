@@ -100,7 +100,11 @@ func spec(node string, hostNetwork bool, port int) corev1.PodSpec {
 // pod starts a pod and returns it when it is ready.
 func (w *world) pod(name, node string) *corev1.Pod {
 	w.Helper()
-	return w.start(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name}}, Spec: spec(node, false, 80)})
+	return w.start(podOf(name, name, node))
+}
+
+func podOf(name, app, node string) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": app}}, Spec: spec(node, false, 80)}
 }
 
 func (w *world) start(p *corev1.Pod) *corev1.Pod {
