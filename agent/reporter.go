@@ -251,9 +251,9 @@ func (r *reporter) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-heart.C:
 		case <-r.wake:
-			wait(ctx, max(gather, r.pace), nil)
+			wait(ctx, gather+jitter(r.pace), nil)
 		case <-r.turned:
-			wait(ctx, jitter(r.pace), nil) // all nodes turn in the same moment
+			wait(ctx, jitter(r.pace), nil)
 		}
 		r.turnNow()
 		for backoff := time.Second; ctx.Err() == nil && r.to.url != ""; backoff = min(2*backoff, report.Heartbeat) {

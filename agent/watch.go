@@ -208,14 +208,18 @@ func (s *sink) send(u update) {
 	}
 }
 
-// statusKind is the kind of a policy on which the server writes how far the
-// nodes are; empty for what has no such status.
+// statusKind is the kind of a policy of which the server tells how far the nodes
+// are, as it is called in reports; empty for what has no such status.
 func statusKind(o runtime.Object) string {
 	switch o.(type) {
 	case *v3.NetworkPolicy:
-		return v3.KindNetworkPolicy
+		return translate.KindNetworkPolicy
 	case *v3.GlobalNetworkPolicy:
-		return v3.KindGlobalNetworkPolicy
+		return translate.KindGlobalNetworkPolicy
+	case *networkingv1.NetworkPolicy:
+		return translate.KindKubernetesNetworkPolicy
+	case *policyv1alpha2.ClusterNetworkPolicy:
+		return translate.KindClusterNetworkPolicy
 	}
 	return ""
 }

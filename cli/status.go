@@ -10,21 +10,26 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/cli/cluster"
 	nodereport "github.com/tierwall/tierwall/report"
+	"github.com/tierwall/tierwall/translate"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -41,8 +46,10 @@ func statusCommand() *cobra.Command {
 		Use:   "status [POLICY]",
 		Short: "what is enforced where: all nodes, or how far one policy is",
 		Long: "Without POLICY it lists the nodes: in step, behind and why, or silent.\n" +
-			"POLICY is NAMESPACE/NAME for a NetworkPolicy, NAME for a GlobalNetworkPolicy, or KIND/NAMESPACE/NAME.\n\n" +
-			"What it prints is what `tierwall server` has written into the cluster.",
+			"POLICY is NAMESPACE/NAME for a NetworkPolicy, NAME for a GlobalNetworkPolicy, ClusterNetworkPolicy/NAME,\n" +
+			"or KubernetesNetworkPolicy/NAMESPACE/NAME.\n\n" +
+			"What it prints is what `tierwall server` has written into the cluster: a condition on each policy, and,\n" +
+			"since Kubernetes' own NetworkPolicy has no status, a list of those.",
 		Example: "  tierwall status\n  tierwall status blue/allow-dns --wait --timeout 10s",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -113,10 +120,12 @@ type policyStatus struct {
 	Generation int64             `json:"generation"`
 	Accepted   *metav1.Condition `json:"accepted"`
 	Programmed *metav1.Condition `json:"programmed"`
+	// judged says that policies of the kind are judged when they are written.
+	judged bool
 }
 
-func statusOfPolicy(id verdict.PolicyID, u *unstructured.Unstructured) policyStatus {
-	out := policyStatus{Policy: id.String(), Generation: u.GetGeneration()}
+func statusOfPolicy(p statusKind, u *unstructured.Unstructured) policyStatus {
+	out := policyStatus{Policy: p.id.String(), Generation: u.GetGeneration()}
 	var s v3.Status
 	part, _, _ := unstructured.NestedMap(u.Object, "status")
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(part, &s); err != nil {
@@ -128,6 +137,23 @@ func statusOfPolicy(id verdict.PolicyID, u *unstructured.Unstructured) policySta
 			out.Accepted = &s.Conditions[i]
 		case v3.ConditionProgrammed:
 			out.Programmed = &s.Conditions[i]
+		}
+	}
+	return out
+}
+
+// listed is the same of a policy whose kind has no status: it stands in a list
+// that the server publishes. generation is that of the policy.
+func listed(p statusKind, generation int64, list *unstructured.Unstructured) policyStatus {
+	out := policyStatus{Policy: p.id.String(), Generation: generation}
+	text, _, _ := unstructured.NestedString(list.Object, "data", nodereport.PoliciesKey)
+	var all []nodereport.Policy
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return out
+	}
+	for _, one := range all {
+		if one.Policy == out.Policy {
+			out.Programmed = &metav1.Condition{Type: v3.ConditionProgrammed, Status: metav1.ConditionStatus(one.Status), Message: one.Message, ObservedGeneration: one.Generation}
 		}
 	}
 	return out
@@ -149,28 +175,50 @@ func (p policyStatus) line() string {
 		}
 		return fmt.Sprintf("%s: %s (%s)", name, c.Status, c.Message)
 	}
-	return say("accepted", p.Accepted) + "\n" + say("programmed", p.Programmed) + "\n"
+	out := say("programmed", p.Programmed) + "\n"
+	if p.judged {
+		out = say("accepted", p.Accepted) + "\n" + out
+	}
+	return out
+}
+
+// statusKind is a policy, and where its objects are.
+type statusKind struct {
+	id       verdict.PolicyID
+	resource schema.GroupVersionResource
+	// inList says that the kind has no status, and its policies are in the list
+	// that the server publishes.
+	inList bool
 }
 
 // statusPolicy reads the argument of `tierwall status`.
-func statusPolicy(text string) (verdict.PolicyID, string, error) {
+func statusPolicy(text string) (statusKind, error) {
 	id := verdict.PolicyID{Kind: v3.KindGlobalNetworkPolicy, Name: text}
-	if parts := strings.Split(text, "/"); len(parts) == 2 {
+	switch parts := strings.Split(text, "/"); {
+	case len(parts) == 2 && (parts[0] == translate.KindGlobalNetworkPolicy || parts[0] == translate.KindClusterNetworkPolicy): // no namespace has capitals
+		id = verdict.PolicyID{Kind: parts[0], Name: parts[1]}
+	case len(parts) == 2:
 		id = verdict.PolicyID{Kind: v3.KindNetworkPolicy, Namespace: parts[0], Name: parts[1]}
-	} else if len(parts) == 3 {
+	case len(parts) == 3:
 		id = verdict.PolicyID{Kind: parts[0], Namespace: parts[1], Name: parts[2]}
 	}
+	namespaced := id.Namespace != ""
 	switch {
-	case id.Kind == v3.KindNetworkPolicy && id.Namespace != "" && id.Name != "":
-		return id, "networkpolicies", nil
-	case id.Kind == v3.KindGlobalNetworkPolicy && id.Namespace == "" && id.Name != "":
-		return id, "globalnetworkpolicies", nil
+	case id.Name == "":
+	case id.Kind == translate.KindNetworkPolicy && namespaced:
+		return statusKind{id: id, resource: v3.GroupVersion.WithResource("networkpolicies")}, nil
+	case id.Kind == translate.KindGlobalNetworkPolicy && !namespaced:
+		return statusKind{id: id, resource: v3.GroupVersion.WithResource("globalnetworkpolicies")}, nil
+	case id.Kind == translate.KindClusterNetworkPolicy && !namespaced:
+		return statusKind{id: id, resource: schema.GroupVersion(policyv1alpha2.GroupVersion).WithResource("clusternetworkpolicies")}, nil
+	case id.Kind == translate.KindKubernetesNetworkPolicy && namespaced:
+		return statusKind{id: id, resource: networkingv1.SchemeGroupVersion.WithResource("networkpolicies"), inList: true}, nil
 	}
-	return id, "", usagef("%q is not NAMESPACE/NAME, NAME, or KIND/NAMESPACE/NAME of a NetworkPolicy or GlobalNetworkPolicy; other kinds have no such status", text)
+	return statusKind{}, usagef("%q is not NAMESPACE/NAME of a NetworkPolicy, NAME of a GlobalNetworkPolicy, ClusterNetworkPolicy/NAME, or KubernetesNetworkPolicy/NAMESPACE/NAME; other kinds have no such status", text)
 }
 
 func (o *statusOptions) policy(cmd *cobra.Command, config *rest.Config, text string) error {
-	id, resource, err := statusPolicy(text)
+	p, err := statusPolicy(text)
 	if err != nil {
 		return err
 	}
@@ -178,17 +226,29 @@ func (o *statusOptions) policy(cmd *cobra.Command, config *rest.Config, text str
 	if err != nil {
 		return err
 	}
-	r := client.Resource(v3.GroupVersion.WithResource(resource)).Namespace(id.Namespace)
-	u, err := r.Get(cmd.Context(), id.Name, metav1.GetOptions{})
+	r, name := client.Resource(p.resource).Namespace(p.id.Namespace), p.id.Name
+	u, err := r.Get(cmd.Context(), name, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
-	now := statusOfPolicy(id, u)
-	if o.wait && !now.done() {
-		now, err = o.await(cmd.Context(), r, id)
+	read := func(u *unstructured.Unstructured) policyStatus { return statusOfPolicy(p, u) }
+	if p.inList {
+		generation := u.GetGeneration()
+		read = func(list *unstructured.Unstructured) policyStatus { return listed(p, generation, list) }
+		r, name = client.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(o.namespace), nodereport.PoliciesConfigMap
+		if u, err = r.Get(cmd.Context(), name, metav1.GetOptions{}); apierrors.IsNotFound(err) {
+			return fmt.Errorf("nothing is known of policies yet: the server has published no list of them in namespace %s (is it running?)", o.namespace)
+		} else if err != nil {
+			return fmt.Errorf("list of policies: %w", err)
+		}
 	}
+	now := read(u)
+	if o.wait && !now.done() {
+		now, err = o.await(cmd.Context(), r, name, read)
+	}
+	now.judged = p.resource.Group == v3.Group
 	if err != nil {
-		return fmt.Errorf("%s is not in the kernel of every node: %w\n%s", id, err, now.line())
+		return fmt.Errorf("%s is not in the kernel of every node: %w\n%s", p.id, err, now.line())
 	}
 	if o.output == "json" {
 		return writeJSON(cmd, now)
@@ -197,11 +257,11 @@ func (o *statusOptions) policy(cmd *cobra.Command, config *rest.Config, text str
 	return err
 }
 
-// await follows a policy until every node has it.
-func (o *statusOptions) await(ctx context.Context, r dynamic.ResourceInterface, id verdict.PolicyID) (now policyStatus, err error) {
+// await follows the object that says how far a policy is until every node has it.
+func (o *statusOptions) await(ctx context.Context, r dynamic.ResourceInterface, name string, read func(*unstructured.Unstructured) policyStatus) (now policyStatus, err error) {
 	ctx, stop := context.WithTimeout(ctx, o.timeout)
 	defer stop()
-	only := fields.OneTermEqualSelector("metadata.name", id.Name).String()
+	only := fields.OneTermEqualSelector("metadata.name", name).String()
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, l metav1.ListOptions) (runtime.Object, error) {
 			l.FieldSelector = only
@@ -220,7 +280,7 @@ func (o *statusOptions) await(ctx context.Context, r dynamic.ResourceInterface, 
 		if e.Type == watch.Deleted {
 			return false, errors.New("it was deleted")
 		}
-		now = statusOfPolicy(id, u)
+		now = read(u)
 		return now.done(), nil
 	})
 	if err != nil && ctx.Err() != nil {

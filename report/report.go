@@ -163,6 +163,24 @@ const (
 	DomainsKey       = "domains"
 )
 
+// Policy is how far the nodes are with a policy whose kind has no status of its
+// own, as the server publishes it.
+type Policy struct {
+	// Policy is Kind/namespace/name, as in reports.
+	Policy     string `json:"policy"`
+	Generation int64  `json:"generation"`
+	// Status and Message are those of the condition Programmed.
+	Status  string `json:"status"`
+	Message string `json:"message"`
+}
+
+// PoliciesConfigMap is the name of the object in which the server publishes the
+// policies whose kinds have no status, as a JSON list under the key PoliciesKey.
+const (
+	PoliciesConfigMap = "tierwall-policies"
+	PoliciesKey       = "policies"
+)
+
 // Namespace is where the server and what it publishes are unless it is told
 // otherwise.
 const Namespace = "tierwall"

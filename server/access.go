@@ -276,7 +276,7 @@ func NewReviewer(config *rest.Config) (Reviewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	policies, err := policyClient(config, scheme)
+	policies, err := typedClient(config, v3.GroupVersion, scheme)
 	if err != nil {
 		return nil, err
 	}

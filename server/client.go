@@ -4,8 +4,10 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 )
@@ -77,20 +79,23 @@ func newScheme() (*runtime.Scheme, error) {
 	if err := v3.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("types of %s: %w", v3.GroupVersion, err)
 	}
+	if err := policyv1alpha2.Install(scheme); err != nil {
+		return nil, fmt.Errorf("types of %s: %w", policyv1alpha2.GroupVersion, err)
+	}
 	return scheme, nil
 }
 
-// policyClient is a typed REST client for projectcalico.org/v3.
-func policyClient(config *rest.Config, scheme *runtime.Scheme) (rest.Interface, error) {
+// typedClient is a typed REST client for the kinds of a group.
+func typedClient(config *rest.Config, group schema.GroupVersion, scheme *runtime.Scheme) (rest.Interface, error) {
 	c := rest.CopyConfig(config)
-	c.GroupVersion = &v3.GroupVersion
+	c.GroupVersion = &group
 	c.APIPath = "/apis"
 	c.ContentType = runtime.ContentTypeJSON
 	c.AcceptContentTypes = runtime.ContentTypeJSON
 	c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	client, err := rest.RESTClientFor(c)
 	if err != nil {
-		return nil, fmt.Errorf("client for %s: %w", v3.GroupVersion, err)
+		return nil, fmt.Errorf("client for %s: %w", group, err)
 	}
 	return client, nil
 }

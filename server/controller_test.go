@@ -285,7 +285,7 @@ func TestLiveTiers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := policyClient(&rest.Config{Host: server.URL}, scheme)
+	client, err := typedClient(&rest.Config{Host: server.URL}, v3.GroupVersion, scheme)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (s *Server) lead(ctx context.Context) {
 	s.options.Log.Info("this server hears the agents and writes status")
 	var term sync.WaitGroup
 	if s.reports != nil {
-		st := status.New(status.Options{Core: s.core, Policies: s.client, Namespace: s.options.Namespace, Log: s.options.Log})
+		st := status.New(status.Options{Core: s.core, Policies: s.client, Cluster: s.cluster, Namespace: s.options.Namespace, Log: s.options.Log})
 		handler := s.hears(st)
 		s.reports.current.Store(&handler)
 		defer s.reports.current.Store(nil)

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/report"
@@ -64,6 +66,7 @@ type Server struct {
 	options  Options
 	scheme   *runtime.Scheme
 	client   rest.Interface
+	cluster  rest.Interface // of ClusterNetworkPolicy
 	core     kubernetes.Interface
 	where    address
 	identity *identity
@@ -105,7 +108,10 @@ func (s *Server) start(ctx context.Context) error {
 	if s.scheme, err = newScheme(); err != nil {
 		return err
 	}
-	if s.client, err = policyClient(s.options.Config, s.scheme); err != nil {
+	if s.client, err = typedClient(s.options.Config, v3.GroupVersion, s.scheme); err != nil {
+		return err
+	}
+	if s.cluster, err = typedClient(s.options.Config, schema.GroupVersion(policyv1alpha2.GroupVersion), s.scheme); err != nil {
 		return err
 	}
 	if s.core, err = kubernetes.NewForConfig(s.options.Config); err != nil {

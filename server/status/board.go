@@ -58,6 +58,10 @@ type board struct {
 	now      func() time.Time
 	nodes    map[string]*node
 	policies map[string]*policy
+	// at are the nodes where a policy applies, by policy.
+	at map[string]map[*node]bool
+	// line has, by kind, when which policy was last changed.
+	line map[string]*line
 	// changed are the policies whose condition may be another now; all of them
 	// if everything is.
 	changed    map[string]bool
@@ -68,7 +72,7 @@ type board struct {
 }
 
 func newBoard(now func() time.Time) *board {
-	return &board{now: now, nodes: map[string]*node{}, policies: map[string]*policy{}, changed: map[string]bool{}}
+	return &board{now: now, nodes: map[string]*node{}, policies: map[string]*policy{}, at: map[string]map[*node]bool{}, line: map[string]*line{}, changed: map[string]bool{}}
 }
 
 func (b *board) nodeOf(name string) *node {
@@ -88,19 +92,21 @@ func (b *board) take(r report.Report) bool {
 	}
 	if r.Full {
 		for p := range n.applies {
-			b.changed[p] = true
+			b.leave(n, p)
 		}
-		n.applies = make(map[string]bool, len(r.Applies))
 		n.instance = r.Instance
 	}
 	n.sequence = r.Sequence
 	for _, p := range r.Applies {
 		n.applies[p] = true
 		b.changed[p] = true
+		if b.at[p] == nil {
+			b.at[p] = map[*node]bool{}
+		}
+		b.at[p][n] = true
 	}
 	for _, p := range r.Gone {
-		delete(n.applies, p)
-		b.changed[p] = true
+		b.leave(n, p)
 	}
 	for p := range n.cuts {
 		b.changed[p] = true
@@ -125,10 +131,30 @@ func (b *board) take(r report.Report) bool {
 	return true
 }
 
+// leave says that a policy applies to nothing on a node any more.
+func (b *board) leave(n *node, p string) {
+	delete(n.applies, p)
+	delete(b.at[p], n)
+	if len(b.at[p]) == 0 {
+		delete(b.at, p)
+	}
+	b.changed[p] = true
+}
+
+// forget takes a node out.
+func (b *board) forget(n *node) {
+	for p := range n.applies {
+		b.leave(n, p)
+	}
+	delete(b.nodes, n.name)
+	b.everything, b.nodesNew = true, true
+	b.namesNew = b.namesNew || len(n.learned) > 0
+}
+
 // passed marks the policies that a node has reached, or left behind.
 func (b *board) passed(kind string, from, to uint64) {
-	for key, p := range b.policies {
-		if p.kind == kind && (p.version > from) != (p.version > to) {
+	if l := b.line[kind]; l != nil {
+		for _, key := range l.between(min(from, to), max(from, to)) {
 			b.changed[key] = true
 		}
 	}
@@ -146,8 +172,7 @@ func (b *board) putNodes(names map[string]bool) {
 		n.inAPI = names[name]
 		b.everything, b.nodesNew = true, true
 		if !n.inAPI {
-			delete(b.nodes, name)
-			b.namesNew = b.namesNew || len(n.learned) > 0
+			b.forget(n)
 		}
 	}
 }
@@ -167,6 +192,15 @@ func (b *board) putPolicy(kind string, o metav1.Object, conditions []metav1.Cond
 	}
 	b.policies[key] = p
 	b.changed[key] = true
+	if b.line[kind] == nil {
+		b.line[kind] = &line{}
+	}
+	b.line[kind].put(p.version, key, func(key string) uint64 {
+		if p := b.policies[key]; p != nil {
+			return p.version
+		}
+		return 0
+	})
 }
 
 func (b *board) dropPolicy(key string) {
@@ -179,9 +213,7 @@ func (b *board) age() {
 	for _, n := range b.nodes {
 		state := b.stateOf(n)
 		if state == report.Silent && !n.inAPI {
-			delete(b.nodes, n.name) // neither a node nor an agent of that name is there
-			b.everything, b.nodesNew = true, true
-			b.namesNew = b.namesNew || len(n.learned) > 0
+			b.forget(n) // neither a node nor an agent of that name is there
 			continue
 		}
 		if state != n.state {
@@ -231,31 +263,17 @@ const (
 
 // wanted is the condition Programmed of a policy: "n of m nodes", where m are
 // those on which it selects something, as far as is known, and n those of them
-// that have it. It is true if every node has come so far.
-func (b *board) wanted(key string, p *policy) metav1.Condition {
+// that have it. It is true if every node has come so far. r is the standing of
+// the nodes in its kind.
+func (b *board) wanted(key string, p *policy, r *roll) metav1.Condition {
 	c := metav1.Condition{Type: v3.ConditionProgrammed, ObservedGeneration: p.generation, Status: metav1.ConditionFalse}
-	have, selected, late := 0, 0, 0
-	var silent, cuts []string
-	for _, n := range b.nodes {
-		inStep := !n.heard.IsZero() && n.versions[p.kind] >= p.version
-		if n.applies[key] {
-			selected++
-			if inStep {
-				have++
-			}
-		}
-		switch {
-		case inStep:
-		case n.state == report.Silent || n.state == report.NoAgent:
-			silent = append(silent, n.name)
-		default:
-			late++
-		}
-		if cut := n.cuts[key]; cut != "" {
-			cuts = append(cuts, "node "+n.name+": "+cut)
+	have, late, silent := 0, r.late(p.version), r.silentBefore(p.version)
+	for n := range b.at[key] {
+		if n.has(p) {
+			have++
 		}
 	}
-	c.Message = fmt.Sprintf("%d of %d nodes", have, selected)
+	c.Message = fmt.Sprintf("%d of %d nodes", have, len(b.at[key]))
 	switch {
 	case late > 0:
 		c.Reason = reasonPending
@@ -265,8 +283,14 @@ func (b *board) wanted(key string, p *policy) metav1.Condition {
 		c.Message += fmt.Sprintf("; nothing is heard of %s", some(silent, 5))
 	default:
 		c.Status, c.Reason = metav1.ConditionTrue, reasonProgrammed
-		if selected == 0 {
+		if len(b.at[key]) == 0 {
 			c.Reason = reasonNoNode
+		}
+	}
+	var cuts []string
+	for _, n := range r.cutting {
+		if cut := n.cuts[key]; cut != "" {
+			cuts = append(cuts, "node "+n.name+": "+cut)
 		}
 	}
 	if len(cuts) > 0 {
@@ -309,13 +333,17 @@ func (b *board) due() []write {
 		}
 	}
 	var list []write
+	rolls := map[string]*roll{}
 	for _, key := range slices.Sorted(maps.Keys(b.changed)) {
 		p := b.policies[key]
 		if p == nil {
 			delete(b.changed, key)
 			continue
 		}
-		want := b.wanted(key, p)
+		if rolls[p.kind] == nil {
+			rolls[p.kind] = b.roll(p.kind)
+		}
+		want := b.wanted(key, p, rolls[p.kind])
 		if same(p.have, want) {
 			delete(b.changed, key)
 			continue

@@ -56,7 +56,7 @@ func (w *boardWorld) report(node, version string, full bool, applies, gone []str
 
 func (w *boardWorld) want(what, status, reason, message string) {
 	w.Helper()
-	c := w.wanted(key, w.policies[key])
+	c := w.wanted(key, w.policies[key], w.roll(w.policies[key].kind))
 	if string(c.Status) != status || c.Reason != reason || c.Message != message || c.ObservedGeneration != w.policies[key].generation {
 		w.Errorf("%s: %s %s %q (generation %d), want %s %s %q", what, c.Status, c.Reason, c.Message, c.ObservedGeneration, status, reason, message)
 	}

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
 )
@@ -104,6 +105,10 @@ func (s *sink) drop(key string) {
 	delete(s.known, key)
 	if s.kind != nodes {
 		s.status.board.dropPolicy(key)
+		if _, ok := s.status.shown[key]; ok {
+			delete(s.status.shown, key)
+			s.status.shownNew = true
+		}
 	}
 }
 
@@ -134,6 +139,8 @@ func slim(o any) *thin {
 	case *v3.NetworkPolicy:
 		t.conditions = o.Status.Conditions
 	case *v3.GlobalNetworkPolicy:
+		t.conditions = o.Status.Conditions
+	case *policyv1alpha2.ClusterNetworkPolicy:
 		t.conditions = o.Status.Conditions
 	}
 	return t

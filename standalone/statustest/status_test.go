@@ -15,8 +15,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -185,6 +187,11 @@ func TestStatus(t *testing.T) {
 		t.Errorf("a policy that is not there: exit %d\n%s", code, out)
 	}
 
+	// the kinds of Kubernetes: one with a status, one without
+	w.kubernetes()
+	w.programmed("ClusterNetworkPolicy/everywhere", "True (2 of 2 nodes)")
+	w.programmed("KubernetesNetworkPolicy/default/on-one", "True (1 of 1 nodes)")
+
 	// a kernel that refuses: the policy is not everywhere, and it is said why
 	two.broken.Store(true)
 	w.edit("everywhere")
@@ -208,6 +215,23 @@ func TestStatus(t *testing.T) {
 	stopTwo = w.start("n2", two)
 	w.create("after", "has(app)")
 	w.says("n2     in step")
+}
+
+// kubernetes creates policies of the kinds that are not ours.
+func (w *world) kubernetes() {
+	w.Helper()
+	_, err := w.admin.Resource(schema.GroupVersionResource{Group: "policy.networking.k8s.io", Version: "v1alpha2", Resource: "clusternetworkpolicies"}).
+		Create(w.ctx, &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": map[string]any{"name": "everywhere"},
+			"spec": map[string]any{"tier": "Admin", "priority": 1, "subject": map[string]any{"namespaces": map[string]any{}},
+				"ingress": []any{map[string]any{"action": "Accept", "from": []any{map[string]any{"namespaces": map[string]any{}}}}}},
+		}}, metav1.CreateOptions{})
+	w.must(err)
+	_, err = w.core.NetworkingV1().NetworkPolicies("default").Create(w.ctx, &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "on-one"},
+		Spec:       networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}}},
+	}, metav1.CreateOptions{})
+	w.must(err)
 }
 
 // edit changes a policy, which gives it another generation.

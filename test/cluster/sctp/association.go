@@ -75,6 +75,11 @@ func sign(to chan struct{}) {
 // insist sends until the sign comes.
 func (c *SCTPConn) insist(until <-chan struct{}, tag uint32, chunks ...chunk) error {
 	for {
+		select {
+		case <-c.ended:
+			return c.err
+		default:
+		}
 		if err := c.send(tag, chunks...); err != nil {
 			return err
 		}
@@ -150,7 +155,15 @@ func (c *SCTPConn) Write(message []byte) (int, error) {
 	k := data(c.tsn, c.sequence, message)
 	c.sequence++
 	c.mu.Unlock()
-	if err := c.insist(c.acked, c.peerTag, k); err != nil {
+	err := c.insist(c.acked, c.peerTag, k)
+	select {
+	case <-c.ended:
+		if c.err == io.EOF { // the other end has said all, and wants to hear no more
+			err = nil
+		}
+	default:
+	}
+	if err != nil {
 		return 0, err
 	}
 	return len(message), nil
