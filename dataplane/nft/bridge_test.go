@@ -21,7 +21,7 @@ func TestBridgeInHistories(t *testing.T) {
 		}
 	}
 	bridges, stay := 0, 0
-	for seed := range uint64(16) {
+	for seed := range uint64(20) {
 		g := modeltest.New(seed)
 		c := compile.New(compile.Options{})
 		c.Apply(g.World()...)
