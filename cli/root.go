@@ -23,7 +23,7 @@ type Streams struct {
 }
 
 // New returns the root command with the commands that look at policy:
-// explain, validate, test, effective, select, status, flows, stats and version. name is that of the
+// explain, validate, test, effective, select, status, flows, stats, staged and version. name is that of the
 // program as it was started; a kubectl plugin shows as "kubectl tierwall".
 func New(name string, s Streams) *cobra.Command {
 	root := &cobra.Command{
@@ -49,7 +49,7 @@ func New(name string, s Streams) *cobra.Command {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	root.AddCommand(explainCommand(), validateCommand(), testCommand(), effectiveCommand(), selectCommand(), statusCommand(), flowsCommand(), statsCommand(), versionCommand())
+	root.AddCommand(explainCommand(), validateCommand(), testCommand(), effectiveCommand(), selectCommand(), statusCommand(), flowsCommand(), statsCommand(), stagedCommand(), versionCommand())
 	return root
 }
 

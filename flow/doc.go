@@ -20,6 +20,7 @@
 //	                                "lost" with a Loss, and comments to keep
 //	                                the connection open
 //	GET /flows/v1/stats?FILTER      a list of Count, by policy and rule
+//	GET /flows/v1/together?FILTER   a list of Record, equal ones put together
 //
 // The parameters of FILTER are those that Filter.Values writes.
 package flow

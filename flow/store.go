@@ -110,6 +110,9 @@ type Reader interface {
 	// A reader that is too slow misses some, and is told how many by an Event
 	// without a record.
 	Follow(ctx context.Context, a Access, f Filter) <-chan Event
+	// Together gives what matches with all that is equal but for its time, source
+	// port, node and counts put together, as it was the last time, in no order.
+	Together(ctx context.Context, a Access, f Filter) ([]Record, error)
 	// Counts sums up what matches, by rule, sorted by tier, policy and rule.
 	Counts(ctx context.Context, a Access, f Filter) ([]Count, error)
 }

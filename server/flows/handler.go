@@ -51,6 +51,12 @@ func (s *Store) Handler(client kubernetes.Interface, check func(ctx context.Cont
 			answer(w, counts, err)
 		}
 	})
+	mux.HandleFunc("GET "+flow.Path+"/together", func(w http.ResponseWriter, in *http.Request) {
+		if a, f, ok := r.question(w, in); ok {
+			list, err := s.Together(in.Context(), a, f)
+			answer(w, list, err)
+		}
+	})
 	return mux
 }
 

@@ -309,6 +309,25 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestTogether: equal records are one, with what was last and the sums of all.
+func TestTogether(t *testing.T) {
+	f := open(t, t.TempDir())
+	late, denied := sample(), sample()
+	late.Start, late.Last, late.SourcePort = begin.Add(time.Hour), begin.Add(2*time.Hour), 7
+	denied.Verdict, denied.Pending = flow.Verdict(verdict.Deny), nil
+	f.put(sample(), late, denied)
+	list, err := f.Together(t.Context(), flow.Access{All: true}, flow.Filter{})
+	must(t, err)
+	if len(list) != 2 || list[0].Connections != 6 || list[0].SourcePort != 0 || !list[0].Start.Equal(begin) || !list[0].Last.Equal(late.Last) || list[0].Out.Bytes != 240 || list[1].Connections != 3 {
+		t.Errorf("%+v", list)
+	}
+	list, err = f.Together(t.Context(), flow.Access{}, flow.Filter{})
+	must(t, err)
+	if len(list) != 0 {
+		t.Error("who may see nothing sees something")
+	}
+}
+
 // TestCounts: each step on the way counts for its rule, the end of a tier for
 // itself and for each policy that applied there.
 func TestCounts(t *testing.T) {
