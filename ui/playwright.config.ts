@@ -1,9 +1,8 @@
 import { defineConfig } from '@playwright/test';
 
-// One browser and one server: the tests share the server's objects, and each writes only its own.
+// One browser and, for each project, one server: the tests share its objects, and each writes only its own.
 export default defineConfig({
   testDir: 'e2e',
-  globalSetup: './e2e/global-setup.ts',
   workers: 1,
   timeout: 30_000,
   expect: { timeout: 10_000 },
@@ -21,7 +20,10 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: 'manager', testIgnore: 'picture.spec.ts' },
+    { name: 'manager', testIgnore: ['picture.spec.ts', 'tutorial.spec.ts', 'shots.spec.ts', 'scale.spec.ts', /(form|keyboard|away|board)\.spec\.ts/] },
+    { name: 'tutorial', testMatch: 'tutorial.spec.ts' },
+    { name: 'scale', testMatch: 'scale.spec.ts' },
+    { name: 'shots', testMatch: 'shots.spec.ts' },
     { name: 'picture', testMatch: 'picture.spec.ts' },
   ],
 });

@@ -6,5 +6,6 @@ import { defineConfig } from 'vite';
 export default defineConfig({
   plugins: [react()],
   build: { target: 'es2023', manifest: true, assetsInlineLimit: 0, chunkSizeWarningLimit: 2000 },
-  server: { proxy: { '/api': process.env.TIERWALL_SERVER ?? 'http://127.0.0.1:8080' } },
+  // The host stays what the browser asked: the server takes writes from its own pages only.
+  server: { proxy: { '/api': { target: process.env.TIERWALL_SERVER ?? 'http://127.0.0.1:8080', changeOrigin: false } } },
 });

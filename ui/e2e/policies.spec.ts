@@ -7,7 +7,7 @@ test('the board shows the tiers in their order, and each policy where it stands'
   await login();
   await visit(page, '/policies');
   const tiers = page.getByRole('region', { name: 'Board of tiers' }).getByRole('heading', { level: 2 });
-  await expect(tiers.filter({ hasText: /^(security|platform|moving|default)$/ })).toHaveText(['security', 'platform', 'moving', 'default']);
+  await expect(tiers.filter({ hasText: /^(security|platform|moving|keyboard|default)$/ })).toHaveText(['security', 'platform', 'moving', 'keyboard', 'default']);
   await expect(column(page, 'security').getByRole('article')).toHaveAccessibleName(/security\.outside/);
   // Columns far to the right are drawn once they are near.
   await column(page, 'default').scrollIntoViewIfNeeded();

@@ -1,20 +1,33 @@
 /** The tests' `test`: its page fails them for whatever the browser complains about, the content security policy before all. */
 import { test as base, expect, type Page } from '@playwright/test';
-
-export const origin = () => process.env.TIERWALL_URL ?? '';
-export const token = () => process.env.TIERWALL_TOKEN ?? '';
+import { startDemo, startServer, type Server, type User } from './server';
+import { fill } from './world';
 
 interface Fixtures {
-  /** Logs the page in, without the form. */
-  login: () => Promise<void>;
+  /** Logs the page in, without the form: the administrator, if nobody is named. */
+  login: (user?: User) => Promise<void>;
   /** Answers that the test means to get, as `STATUS PATH`; every other one of 400 and more fails it. */
   expected: Set<string>;
 }
 
-export const test = base.extend<Fixtures>({
-  baseURL: async ({}, use) => use(origin()),
+interface WorkerFixtures {
+  /** The server that the tests of a file share. */
+  server: Server;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  server: [async ({}, use) => {
+    const server = await startServer();
+    try {
+      fill(server);
+      await use(server);
+    } finally {
+      await server.stop();
+    }
+  }, { scope: 'worker', timeout: 120_000 }],
+  baseURL: async ({ server }, use) => use(server.url),
   expected: async ({}, use) => use(new Set()),
-  page: async ({ page, expected }, use) => {
+  page: async ({ page, expected, baseURL }, use) => {
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(`error in the page: ${error.message}`));
     page.on('console', (message) => {
@@ -22,7 +35,7 @@ export const test = base.extend<Fixtures>({
       if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(`console: ${message.text()}`);
     });
     page.on('request', (request) => {
-      if (!request.url().startsWith(origin()) && !/^(data|blob|about):/.test(request.url())) complaints.push(`asked elsewhere: ${request.url()}`);
+      if (!request.url().startsWith(baseURL ?? '') && !/^(data|blob|about):/.test(request.url())) complaints.push(`asked elsewhere: ${request.url()}`);
     });
     page.on('response', (response) => {
       const what = `${response.status()} ${new URL(response.url()).pathname}`;
@@ -31,10 +44,19 @@ export const test = base.extend<Fixtures>({
     await use(page);
     expect(complaints, 'what the browser complained about').toEqual([]);
   },
-  login: async ({ page }, use) => use(async () => {
-    const answer = await page.request.post(`${origin()}/api/v1/session`, { data: { token: token() } });
+  login: async ({ page, server }, use) => use(async (user = 'administrator') => {
+    const answer = await page.request.post('/api/v1/session', { data: { token: server.tokens[user] } });
     expect(answer.status(), await answer.text()).toBe(200);
   }),
+});
+
+/** The same with the demo: the tutorial's cluster in a lab, without policies, and its three users. */
+export const demoTest = test.extend<Fixtures, WorkerFixtures>({
+  server: [async ({}, use) => {
+    const server = await startDemo();
+    await use(server);
+    await server.stop();
+  }, { scope: 'worker', timeout: 180_000 }],
 });
 
 /** Goes to a place, and waits until it shows what it asked the server for. */

@@ -30,6 +30,24 @@ export function permission(access: Schemas['Access'] | undefined, wanted: Wanted
   return { allowed: false, missing: right.missing || `${wanted.verb} on ${wanted.kind}` };
 }
 
+/** Whether there is any kind of policy that the user may create anywhere. */
+export function createPolicyPermission(access: Schemas['Access'] | undefined): Permission {
+  if (!access) return { allowed: false, unknown: true, missing: 'what you may do is not known yet' };
+  const creates = (right: Schemas['Right']) => right.verb === 'create' && right.kind.endsWith('Policy');
+  const given = (right: Schemas['Right']) => right.everywhere || right.namespaces.length > 0;
+  const inTiers = access.tiers.filter((tier) => tier.get).flatMap((tier) => tier.rights.filter(creates));
+  const others = access.objects.filter(creates);
+  if ([...inTiers, ...others].some(given)) return { allowed: true };
+  const missing = (inTiers[0] ?? others[0])?.missing || 'create on networkpolicies';
+  const tiers = access.tiers.map((tier) => tier.tier).join(', ');
+  return { allowed: false, missing: `the right to create a policy in one of the tiers that you see (${tiers || 'none'}), for example ${missing}` };
+}
+
+export function useCreatePolicyPermission(): Permission {
+  const { data } = useQuery(accessQuery);
+  return createPolicyPermission(data);
+}
+
 export function usePermission(): (wanted: Wanted) => Permission {
   const { data } = useQuery(accessQuery);
   return (wanted) => permission(data, wanted);

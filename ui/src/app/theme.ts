@@ -12,5 +12,6 @@ export const theme = createTheme({
   defaultRadius: 'sm',
   focusRing: 'auto',
   cursorType: 'pointer',
-  components: { Badge: { defaultProps: { tt: 'none', variant: 'default' } }, Anchor: { defaultProps: { underline: 'always' } } },
+  // What a field is about stands under it: fields in a row then stand in a row.
+  components: { InputWrapper: { defaultProps: { inputWrapperOrder: ['label', 'input', 'description', 'error'] } }, Badge: { defaultProps: { tt: 'none', variant: 'default' } }, Anchor: { defaultProps: { underline: 'always' } } },
 });

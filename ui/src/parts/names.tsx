@@ -15,11 +15,11 @@ export function kindWord(kind: string): string {
 export function PolicyLink({ id, children }: { id: string; children?: string }) {
   const { kind } = parseId(id);
   if (!(kind in kinds)) return <Text span>{id}</Text>;
-  return <Anchor component={Link} to={'/policies/$kind/$namespace/$name/edit' as string} params={routeParams(id) as never} title={id}>{children ?? shortName(id)}</Anchor>;
+  return <Anchor inherit component={Link} to={'/policies/$kind/$namespace/$name/edit' as string} params={routeParams(id) as never} title={id}>{children ?? shortName(id)}</Anchor>;
 }
 
 export function EndpointLink({ of }: { of: string }) {
-  return <Anchor component={Link} to={'/endpoint' as string} search={{ ref: of } as never}>{of}</Anchor>;
+  return <Anchor inherit component={Link} to={'/endpoint' as string} search={{ ref: of } as never}>{of}</Anchor>;
 }
 
 /** Labels as text: what is in them is never markup. */

@@ -31,7 +31,7 @@ function ViewNotes({ view }: { view: Schemas['View'] }) {
         This is what was known at <time dateTime={view.asOf}>{new Date(view.asOf).toLocaleString()}</time>. {view.reason}
       </Alert>}
       {view.hidden.length > 0 && <details>
-        <summary>Some of it you may not see: {view.hidden.map((one) => one.kind).join(', ')}. Verdicts and counts are of the rest.</summary>
+        <summary>{hiddenWords(view.hidden)}</summary>
         <List size="sm" mt={4}>
           {view.hidden.map((one) => <List.Item key={one.kind}>
             {one.kind}: needs <Code>{one.missing}</Code>{one.visibleIn?.length ? `; shown in ${one.visibleIn.join(', ')} all the same` : ''}
@@ -40,6 +40,14 @@ function ViewNotes({ view }: { view: Schemas['View'] }) {
       </details>}
     </>
   );
+}
+
+/** What the user does not see, in a line: the kinds where they are few, and where they are many, how many. */
+function hiddenWords(hidden: Schemas['View']['hidden']): string {
+  const kinds = hidden.length <= 3 ? hidden.map((one) => one.kind).join(', ') : `${hidden.length} kinds of objects`;
+  const places = [...new Set(hidden.flatMap((one) => one.visibleIn ?? []))];
+  const where = places.length > 0 ? ` outside of ${places.slice(0, 3).join(', ')}${places.length > 3 ? ` and ${places.length - 3} more namespaces` : ''}` : '';
+  return `You may not see ${kinds}${where}. Verdicts and counts are of the rest.`;
 }
 
 function Loading() {
@@ -57,7 +65,7 @@ function Loading() {
 export function Failure({ error, retry }: { error: Error; retry?: () => void }) {
   const problem = error instanceof ApiError ? error.problem : undefined;
   return (
-    <Alert color="red" variant="outline" role="alert" title={titleOf(error)}>
+    <Alert color="red" variant="outline" role="alert" title={titleOf(error)} styles={{ title: { color: 'var(--mantine-color-text)' } }}>
       <Text size="sm">{error.message}</Text>
       {problem?.missing && <Text size="sm">Missing: <Code>{problem.missing}</Code></Text>}
       {problem?.problems?.length ? <List size="sm">{problem.problems.map((one, at) => <List.Item key={at}>

@@ -1,8 +1,9 @@
-import { Button, Group, List, SegmentedControl, SimpleGrid, Stack, Text, Title } from '@mantine/core';
+import { Group, List, SegmentedControl, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import type { Schemas } from '../../api/client';
 import { clusterQuery, flowsQuery, nodesQuery } from '../../api/queries';
+import { CreatePolicy } from '../../parts/create-policy';
 import { Page } from '../../parts/page';
 import { PolicyLink } from '../../parts/names';
 import { Empty, QueryView } from '../../parts/query-view';
@@ -16,7 +17,7 @@ export function HomePage() {
   const navigate = route.useNavigate();
   const query = useQuery(clusterQuery());
   return (
-    <Page title="Home" actions={<Button component={Link} to="/policies/new" size="xs">Create policy</Button>}>
+    <Page title="Home" actions={<CreatePolicy />}>
       <QueryView query={query}>
         {(cluster) => <Stack gap="lg">
           <Stats cluster={cluster} />

@@ -20,11 +20,14 @@ export function ClusterPicture({ cluster }: { cluster: Cluster }) {
     void navigate({ search: (was) => ({ ...was, open: next.length ? next : undefined }), replace: true });
   };
   const cells = groupByCell(cluster.pods);
+  // A namespace with nothing in it takes no row: its name below the picture says enough.
+  const rows = cluster.namespaces.filter((namespace) => namespace.pods > 0 || cluster.networkSets.some((set) => set.namespace === namespace.name));
+  const empty = cluster.namespaces.filter((namespace) => !rows.includes(namespace));
   const unplaced = cluster.pods.some((group) => !cluster.nodes.some((node) => node.name === group.node));
   const nodes = [...cluster.nodes.map((node) => node.name), ...(unplaced ? [''] : [])];
   const globals = cluster.networkSets.filter((set) => set.kind === 'GlobalNetworkSet');
   const outside = (
-    <td rowSpan={Math.max(1, cluster.namespaces.length)}>
+    <td rowSpan={Math.max(1, rows.length)}>
       {globals.map((set) => <SetChip key={set.name} set={set} />)}
       {cluster.externals.map((one) => <span key={one.net} className="set" title={`in ${one.sets.join(', ')}`}><span aria-hidden>▤ </span>{one.net}</span>)}
       {globals.length + cluster.externals.length === 0 && <Text size="xs" c="dimmed">no global network sets, no machines outside that a set names</Text>}
@@ -44,11 +47,12 @@ export function ClusterPicture({ cluster }: { cluster: Cluster }) {
           </tr>
         </thead>
         <tbody>
-          {cluster.namespaces.length === 0 && <tr><td colSpan={nodes.length + 1} aria-label="nothing" />{outside}</tr>}
-          {cluster.namespaces.map((namespace, at) => <NamespaceRow outside={at === 0 ? outside : undefined} key={namespace.name} namespace={namespace} nodes={nodes} cells={cells} sets={cluster.networkSets.filter((set) => set.namespace === namespace.name)}
+          {rows.length === 0 && <tr><td colSpan={nodes.length + 1} aria-label="nothing" />{outside}</tr>}
+          {rows.map((namespace, at) => <NamespaceRow outside={at === 0 ? outside : undefined} key={namespace.name} namespace={namespace} nodes={nodes} cells={cells} sets={cluster.networkSets.filter((set) => set.namespace === namespace.name)}
             closed={collapsible && !open?.includes(namespace.name)} onToggle={collapsible ? () => toggle(namespace.name) : undefined} />)}
         </tbody>
       </table>
+      {empty.length > 0 && <Text size="sm" c="dimmed" p="xs">Without pods and network sets: {empty.slice(0, 20).map((namespace, at) => <span key={namespace.name}>{at > 0 && ', '}<Link to="/namespaces" search={{ q: namespace.name }}>{namespace.name}</Link></span>)}{empty.length > 20 && ` and ${empty.length - 20} more namespaces`}.</Text>}
     </div>
   );
 }
@@ -79,7 +83,7 @@ function NamespaceRow({ namespace, nodes, cells, sets, closed, onToggle, outside
       <th scope="row">
         <Link to="/endpoints" search={{ namespace: [namespace.name] }}>{namespace.name}</Link>
         <Text size="xs" fw={400}>{namespace.pods.toLocaleString('en')} {namespace.pods === 1 ? 'pod' : 'pods'}</Text>
-        {namespace.unprotected > 0 && <Text size="xs" fw={400}><Link to="/endpoints" search={{ namespace: [namespace.name], unprotected: true }}>{namespace.unprotected.toLocaleString('en')} unprotected</Link></Text>}
+        {namespace.unprotected > 0 && <Text size="xs" fw={400}><Link to="/endpoints" search={{ namespace: [namespace.name], unprotected: true }}>{namespace.unprotected.toLocaleString('en')} open in a direction</Link></Text>}
         {sets.map((set) => <SetChip key={set.name} set={set} />)}
         {onToggle && <Button size="compact-xs" variant="default" mt={4} aria-expanded={!closed} onClick={onToggle}>{closed ? 'Open' : 'Close'}<span className="visually-hidden"> {namespace.name}</span></Button>}
       </th>

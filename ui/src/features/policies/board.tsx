@@ -19,8 +19,9 @@ const route = getRouteApi('/app/policies');
 export function Board({ onDelete }: { onDelete: (id: string) => void }) {
   const { q, tier, kind, namespace, endpoint, only } = route.useSearch();
   const query = useQuery(boardQuery({ q, tier, kind, namespace, endpoint, only }));
-  return <QueryView query={query}>{(board) => board.tiers.length === 0
-    ? <Empty title="No tiers are shown">{q || tier || kind || namespace || endpoint || only ? `The filter leaves none of ${board.total} policies.` : 'There are no tiers that you may see.'}</Empty>
+  const filtered = q || tier || kind || namespace || endpoint || only;
+  return <QueryView query={query}>{(board) => board.tiers.length === 0 || (filtered && board.shown === 0)
+    ? <Empty title={filtered ? 'No policy is shown' : 'No tiers are shown'}>{filtered ? `The filter leaves none of ${board.total} policies.` : 'There are no tiers that you may see.'}</Empty>
     : <Columns board={board} onDelete={onDelete} />}</QueryView>;
 }
 

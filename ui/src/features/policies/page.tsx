@@ -1,11 +1,12 @@
-import { Button, Group, MultiSelect, Paper, SegmentedControl, Select, TagsInput } from '@mantine/core';
+import { Button, MultiSelect, Paper, SegmentedControl, Select, TagsInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
 import { policyKinds } from '../../app/router';
 import { tiersQuery } from '../../api/queries';
 import { CopyCommand } from '../../parts/copy';
 import { DeleteDialog } from '../../parts/delete-dialog';
+import { CreatePolicy } from '../../parts/create-policy';
 import { Page } from '../../parts/page';
 import { SearchBox } from '../../parts/search-box';
 import { kindWord } from '../../parts/names';
@@ -24,7 +25,7 @@ export function PoliciesPage() {
         <SegmentedControl size="xs" aria-label="Shown as" value={search.view ?? 'board'} data={[{ value: 'board', label: 'Board' }, { value: 'table', label: 'Table' }]}
           onChange={(next) => void navigate({ search: (now) => ({ ...now, view: next === 'table' ? 'table' : undefined }), replace: true })} />
         <CopyCommand command="kubectl get tiers.projectcalico.org,globalnetworkpolicies.projectcalico.org,networkpolicies.projectcalico.org,networkpolicies.networking.k8s.io -A -o yaml" />
-        <Button component={Link} to="/policies/new" size="xs">Create policy</Button>
+        <CreatePolicy />
       </>}>
       <Filters />
       {search.view === 'table' ? <PolicyTable onDelete={setDeleted} /> : <Board onDelete={setDeleted} />}
@@ -41,15 +42,15 @@ function Filters() {
   const any = search.q || search.tier || search.kind || search.namespace || search.endpoint || search.only;
   return (
     <Paper withBorder p="sm" component="search">
-      <Group align="flex-end" gap="sm">
+      <div className="filters">
         <SearchBox label="Filter" placeholder="name, namespace" value={search.q} onSearch={(q) => set({ q })} />
-        <MultiSelect label="Tiers" data={tiers.data?.items.map((tier) => tier.name) ?? search.tier ?? []} value={search.tier ?? []} onChange={(tier) => set({ tier: tier.length ? tier : undefined })} searchable miw={160} />
-        <MultiSelect label="Kinds" data={policyKinds.map((kind) => ({ value: kind, label: kindWord(kind) }))} value={search.kind ?? []} onChange={(kind) => set({ kind: kind.length ? kind : undefined })} miw={160} />
-        <TagsInput label="Namespaces" value={search.namespace ?? []} onChange={(namespace) => set({ namespace: namespace.length ? namespace : undefined })} miw={140} />
-        <Select label="Only" clearable data={[{ value: 'problems', label: 'with problems' }, { value: 'staged', label: 'staged' }, { value: 'unused', label: 'that select nothing' }]} value={search.only ?? null} onChange={(only) => set({ only: (only ?? undefined) as typeof search.only })} w={170} clearButtonProps={{ 'aria-label': 'Clear' }} />
-        <SearchBox label="Applies to endpoint" placeholder="blue/be-1" value={search.endpoint} onSearch={(endpoint) => set({ endpoint })} />
-        {any && <Button variant="default" onClick={() => set({ q: undefined, tier: undefined, kind: undefined, namespace: undefined, endpoint: undefined, only: undefined })}>Clear the filter</Button>}
-      </Group>
+        <MultiSelect label="Tiers" data={tiers.data?.items.map((tier) => tier.name) ?? search.tier ?? []} value={search.tier ?? []} onChange={(tier) => set({ tier: tier.length ? tier : undefined })} searchable />
+        <MultiSelect label="Kinds" data={policyKinds.map((kind) => ({ value: kind, label: kindWord(kind) }))} value={search.kind ?? []} onChange={(kind) => set({ kind: kind.length ? kind : undefined })} />
+        <TagsInput label="Namespaces" value={search.namespace ?? []} onChange={(namespace) => set({ namespace: namespace.length ? namespace : undefined })} />
+        <Select label="Only" clearable data={[{ value: 'problems', label: 'with problems' }, { value: 'staged', label: 'staged' }, { value: 'unused', label: 'that select nothing' }]} value={search.only ?? null} onChange={(only) => set({ only: (only ?? undefined) as typeof search.only })} clearButtonProps={{ 'aria-label': 'Clear' }} />
+        <SearchBox label="Endpoint" placeholder="blue/be-1" value={search.endpoint} onSearch={(endpoint) => set({ endpoint })} />
+        <Button variant="default" disabled={!any} onClick={() => set({ q: undefined, tier: undefined, kind: undefined, namespace: undefined, endpoint: undefined, only: undefined })}>Clear the filter</Button>
+      </div>
     </Paper>
   );
 }

@@ -40,7 +40,7 @@ function columns(onDelete: (id: string) => void): Column<Schemas['PolicyCard']>[
     { header: 'Kind', sort: 'kind', cell: (row) => kindWord(row.kind) },
     { header: 'Endpoints', sort: 'endpoints', cell: (row) => <Link to="/endpoints" search={{ policy: row.id }}>{row.endpoints.toLocaleString('en')}</Link> },
     { header: 'Types', cell: (row) => row.types.join(', ') },
-    { header: 'State', cell: (row) => row.staged ? <Badge variant="outline" color="grape" c="inherit">Staged</Badge> : row.problems.length > 0 ? `⚠ ${row.problems[0]?.message}` : 'enforced' },
+    { header: 'State', cell: (row) => row.staged ? <Badge variant="outline" color="grape" c="inherit" styles={{ root: { overflow: 'visible' }, label: { overflow: 'visible' } }}>Staged</Badge> : row.problems.length > 0 ? `⚠ ${row.problems[0]?.message}` : 'enforced' },
     { header: 'Actions', cell: (row) => <Actions card={row} onDelete={onDelete} /> },
   ];
 }

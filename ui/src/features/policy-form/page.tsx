@@ -1,9 +1,10 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useBlocker, useNavigate, useSearch } from '@tanstack/react-router';
+import { Link, useBlocker, useNavigate, useSearch } from '@tanstack/react-router';
 import { useCallback, useEffect, useState } from 'react';
 import { parseId, routeParams } from '../../api/names';
 import { sessionQuery } from '../../api/queries';
+import { Page } from '../../parts/page';
 import { Failure } from '../../parts/query-view';
 import { serverApi, type StoredObject } from './api';
 import { newKubernetesPolicy } from './document/copy';
@@ -22,7 +23,7 @@ export function EditPolicy({ id }: { id: string }) {
   const { kind, namespace, name } = parseId(id);
   // Never read again while it is edited: what changes meanwhile is a conflict to be shown, not a text to be replaced.
   const stored = useQuery({ queryKey: ['preview', 'edit', id], queryFn: ({ signal }) => serverApi.object(kind, namespace, name, signal), staleTime: Infinity, gcTime: 0, retry: false });
-  if (stored.error) return <Failure error={stored.error} retry={() => void stored.refetch()} />;
+  if (stored.error) return <Page title={`Edit ${name}`} about={<Link to="/policies">All policies</Link>}><Failure error={stored.error} retry={() => void stored.refetch()} /></Page>;
   if (!stored.data) return <div role="status">Reading the policy…</div>;
   return <Editor initial={stored.data.yaml} stored={stored.data} />;
 }

@@ -33,7 +33,7 @@ function Away({ error, draft }: { error: ApiError; draft: Draft | undefined }) {
   const old = draft ? ' What is shown here is of an earlier text.' : '';
   return (
     <Alert color="red" variant="outline" styles={readable} title={errorWord(error) === 'away' ? 'The server is away' : 'No answer'} role="alert">
-      {error.message}{old} Your text is kept in this browser; you can go on editing.
+      {/[.!?]$/.test(error.message) ? error.message : `${error.message}.`}{old} Your text is kept in this browser; you can go on editing.
     </Alert>
   );
 }

@@ -3,7 +3,7 @@ import { isMap } from 'yaml';
 import { setField, valueAt, type Edit, type Path } from './edit';
 import { fields, list, text, words } from './policy';
 
-export { all, defaultTypes, fields, list, number, set, text, words } from './policy';
+export { all, defaultTypes, fields, list, number, set, text, word, words } from './policy';
 
 export interface LabelCondition {
   key: string;

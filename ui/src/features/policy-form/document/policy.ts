@@ -15,8 +15,8 @@ export const actions = ['Allow', 'Deny', 'Pass', 'Log'] as const;
 export type Port = number | string;
 
 export interface Icmp {
-  type?: number | undefined;
-  code?: number | undefined;
+  type?: number | string | undefined;
+  code?: number | string | undefined;
 }
 
 /** The path of a request: exactly one of the two. */
@@ -73,7 +73,8 @@ export interface Policy {
   namespace: string;
   /** As written; "" is the tier default. */
   tier: string;
-  order: number | undefined;
+  /** A string is what somebody wrote where a number should be. */
+  order: number | string | undefined;
   selector: string;
   namespaceSelector: string;
   serviceAccountSelector: string;
@@ -102,7 +103,7 @@ export function readPolicy(value: Fields): Policy | undefined {
     name: text(metadata.name),
     namespace: text(metadata.namespace),
     tier: text(spec.tier),
-    order: number(spec.order),
+    order: word(spec.order),
     selector: text(spec.selector),
     namespaceSelector: text(spec.namespaceSelector),
     serviceAccountSelector: text(spec.serviceAccountSelector),
@@ -141,7 +142,7 @@ function readRule(value: unknown): Rule {
 
 function readIcmp(value: unknown): Icmp | undefined {
   if (value === undefined || value === null) return undefined;
-  return { type: number(fields(value).type), code: number(fields(value).code) };
+  return { type: word(fields(value).type), code: word(fields(value).code) };
 }
 
 function readHttp(value: unknown): HttpMatch | undefined {
@@ -189,7 +190,8 @@ export function number(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-function word(value: unknown): string | number | undefined {
+/** A number, or the text that stands where one could. */
+export function word(value: unknown): string | number | undefined {
   return typeof value === 'string' || typeof value === 'number' ? value : undefined;
 }
 
@@ -264,13 +266,13 @@ export function isIcmp(protocol: string | number | undefined): boolean {
 }
 
 /** The text of a new policy. */
-export function newPolicy(namespace: string | undefined, tier: string): string {
+export function newPolicy(namespace: string | undefined, tier: string, name = ''): string {
   const global = namespace === undefined;
   return [
     'apiVersion: projectcalico.org/v3',
     `kind: ${global ? 'GlobalNetworkPolicy' : 'NetworkPolicy'}`,
     'metadata:',
-    '  name: ""',
+    `  name: ${JSON.stringify(name)}`,
     ...(global ? [] : [`  namespace: ${namespace}`]),
     'spec:',
     `  tier: ${tier}`,

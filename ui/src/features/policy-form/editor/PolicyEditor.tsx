@@ -1,13 +1,13 @@
 /** Creating and editing a policy: form, YAML and picture are views of one text. */
 import { Alert, Button, CopyButton, Grid, Group, Skeleton, Stack, Tabs, Text, Title } from '@mantine/core';
 import { lazy, memo, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
-import { errorWord, type PolicyApi, type StoredObject } from '../api';
+import type { PolicyApi, StoredObject } from '../api';
 import { Beside } from '../beside/Beside';
 import { identity, identityOf, newKubernetesPolicy, type Identity } from '../document/copy';
-import { readText, type Reading } from '../document/edit';
+import { editText, readText, type Reading } from '../document/edit';
 import type { History } from '../document/history';
 import { family, isGlobal, isStaged, policyKind } from '../document/kinds';
-import { readPolicy } from '../document/policy';
+import { newPolicy, readPolicy, set } from '../document/policy';
 import type { DocumentStore } from '../document/store';
 import { ClusterForm } from '../form/ClusterForm';
 import { FormProvider } from '../form/context';
@@ -52,10 +52,12 @@ export function PolicyEditor(props: PolicyEditorProps) {
   const text = history.present;
   const save = useSave(api, props.stored, props.onSaved);
   const dirty = text !== (save.savedText ?? initial);
-  const draft = useDraft(api, text);
   const around = useSurroundings(api);
   const reading = useMemo(() => readText(text), [text]);
   const id = useMemo(() => identityOf(reading.value ?? {}), [reading]);
+  const asked = useMemo(() => named(text, id), [text, id]);
+  const draft = useDraft(api, asked);
+  const stale = draft.of !== asked;
   const kept = useKept(user, useStoredId(props), text, dirty, save.stored?.resourceVersion);
   const [open, setOpen] = useState<OpenRule>();
   const [before, setBefore] = useState('');
@@ -88,8 +90,8 @@ export function PolicyEditor(props: PolicyEditorProps) {
             kept.answer(offer);
           }} />
         ))}
-        <Actions {...{ api, store, save, history, id }} onStored={kept.done} allowed={draft.draft?.allowed} missing={draft.draft?.missing} waiting={draft.of !== text} />
-        {save.refusal && errorWord(save.refusal) !== 'conflict' && <Refusal error={save.refusal} onClose={save.clear} />}
+        <Actions {...{ api, store, save, history, id }} onStored={kept.done} allowed={draft.draft?.allowed} missing={draft.draft?.missing} waiting={stale} />
+        {save.refusal && !save.conflict && <Refusal error={save.refusal} onClose={save.clear} />}
         <Grid gap="lg">
           <Grid.Col span={{ base: 12, md: 7 }}>
             <Tabs value={tab} onChange={(next) => onTab(next === 'yaml' ? 'yaml' : 'form')} keepMounted={false}>
@@ -102,20 +104,25 @@ export function PolicyEditor(props: PolicyEditorProps) {
               </Tabs.Panel>
               <Tabs.Panel value="yaml">
                 <Suspense fallback={<Skeleton height={300} />}>
-                  <YamlEditor text={text} dark={dark} problems={notes(shown, draft.of === text, reading.problem)} labels={around.labels(undefined)} onChange={(next) => change({ type: 'text', text: next, topic: 'yaml' })} />
+                  <YamlEditor text={text} dark={dark} problems={notes(shown, !stale, reading.problem)} labels={around.labels(undefined)} onChange={(next) => change({ type: 'text', text: next, topic: 'yaml' })} />
                 </Suspense>
                 {reading.problem && <Alert color="red" variant="outline" styles={readable} mt="sm">Line {reading.problem.line}: {reading.problem.message}</Alert>}
               </Tabs.Panel>
             </Tabs>
           </Grid.Col>
           <Grid.Col span={{ base: 12, md: 5 }}>
-            <BesideOnce draft={shown} stale={draft.of !== text} error={draft.error} cluster={around.cluster} open={there} />
+            <BesideOnce draft={shown} stale={stale} error={draft.error} cluster={around.cluster} open={there} />
           </Grid.Col>
         </Grid>
       </Stack>
       {save.conflict && <ConflictDialog mine={text} theirs={save.conflict} onOverwrite={() => save.overwrite(text)} onTheirs={(theirs) => { onText(theirs.yaml); save.adopt(theirs); }} onClose={save.clear} />}
     </FormProvider>
   );
+}
+
+/** What the server is asked about: a policy that has no name yet is read all the same. The line of the name stays where it is. */
+function named(text: string, id: Identity): string {
+  return id.kind && id.name === '' && /^\s+name: (""|'')?\s*$/m.test(text) ? editText(text, set(['metadata', 'name'], 'new-policy')) : text;
 }
 
 /** What is stored is called so, whatever the text is edited to say; undefined for what is not stored. */
@@ -195,7 +202,7 @@ function Actions({ api, store, save, history, id, onStored, allowed, missing, wa
         <Copy label="Copy as YAML" value={text} />
         <Copy label="Copy as command" value={asCommand(text)} />
       </Group>
-      {forbidden && <Text id="why-not" size="sm" role="note" style={{ overflowWrap: 'anywhere' }}>You may not save this{missing ? `: it needs ${missing}` : ''}.</Text>}
+      {forbidden && <Text id="why-not" size="sm" role="note" style={{ overflowWrap: 'anywhere' }}>You may not save this{whyNot(missing)}</Text>}
       {dialog === 'preview' && <PreviewDialog api={api} text={text} onClose={() => setDialog(undefined)} />}
       {dialog === 'saveAs' && <SaveAsDialog text={text} name={id.name} busy={save.busy} onClose={() => setDialog(undefined)} onSave={async (copy) => {
         const failed = await save.create(copy);
@@ -204,6 +211,13 @@ function Actions({ api, store, save, history, id, onStored, allowed, missing, wa
       }} />}
     </Stack>
   );
+}
+
+/** The right that is missing, or what the API server said where it judged the policy itself. */
+function whyNot(missing: string | undefined): string {
+  if (!missing) return '.';
+  const judged = /denied request: (.*?)\.?$/s.exec(missing)?.[1];
+  return judged ? `. The API server says: ${judged}.` : `: it needs ${missing}.`;
 }
 
 function Copy({ label, value }: { label: string; value: string }) {
@@ -233,7 +247,7 @@ function FormOf({ reading: { value, problem }, stored, open, onOpen, onCancel, o
   if (problem) return <Alert color="yellow" variant="outline" styles={readable}>The YAML cannot be read, so there is no form of it. Line {problem.line}: {problem.message} The YAML tab shows it.</Alert>;
   const kind = policyKind(value);
   if (!kind) return <Alert color="yellow" variant="outline" styles={readable}>This is no kind of policy that the form knows: its apiVersion and kind say what it is, in the YAML tab.</Alert>;
-  if (family(kind) === 'kubernetes') return <KubernetesForm value={value} stored={stored} />;
+  if (family(kind) === 'kubernetes') return <KubernetesForm value={value} stored={stored} toTiered={() => onText(newPolicy(identityOf(value).namespace, 'default', identityOf(value).name))} />;
   if (family(kind) === 'cluster') return <ClusterForm value={value} stored={stored} />;
   const policy = readPolicy(value);
   if (!policy) return null;

@@ -2,6 +2,27 @@ import { useCallback, useState } from 'react';
 import { asApiError, errorWord, type ApiError, type PolicyApi, type StoredObject } from '../api';
 import { identity } from '../document/copy';
 
+/** How often a version that is only newer is taken for what was read. */
+const tries = 3;
+
+/**
+ * Replaces what was read. The server's own notes on an object (whether it is accepted) make a new version
+ * of it, too: where nothing else has changed since, that is no conflict.
+ */
+async function replace(api: PolicyApi, text: string, base: StoredObject): Promise<StoredObject> {
+  let version = base.resourceVersion;
+  for (let left = tries; ; left--) {
+    try {
+      return await api.update(text, version);
+    } catch (thrown) {
+      const error = asApiError(thrown);
+      const current = errorWord(error) === 'conflict' ? error.problem?.current : undefined;
+      if (!current || current.yaml !== base.yaml || left === 1) throw error;
+      version = current.resourceVersion;
+    }
+  }
+}
+
 /** Writing the text to the cluster, and what came of it. */
 export function useSave(api: PolicyApi, initial: StoredObject | undefined, onSaved: (id: string) => void) {
   const [stored, setStored] = useState(initial);
@@ -40,7 +61,7 @@ export function useSave(api: PolicyApi, initial: StoredObject | undefined, onSav
     refusal,
     /** What somebody else has saved meanwhile. */
     conflict,
-    save: (text: string) => void run(text, () => (stored ? api.update(text, stored.resourceVersion) : api.create(text))),
+    save: (text: string) => void run(text, () => (stored ? replace(api, text, stored) : api.create(text))),
     /** Stores a copy; what is edited stays what it is if that fails. The error is the caller's to show. */
     create: (text: string) => run(text, () => api.create(text), true),
     /** Replaces what is there by this text: what is there has been shown. */

@@ -1,7 +1,7 @@
 /** A ClusterNetworkPolicy, edited as what it is: a subject, a tier of two, a priority, and rules whose peers and protocols are lists. */
 import { Button, Card, Group, NativeSelect, Stack, Text, Title } from '@mantine/core';
 import { insertItem, type Path, type Value } from '../document/edit';
-import { all, fields, list, number, set, text, words } from '../document/kubernetes';
+import { all, fields, list, number, set, text, word, words } from '../document/kubernetes';
 import { problemsAt, useForm } from './context';
 import { IsIsNot, NumberField, Section, TextField } from './fields';
 import { ItemActions } from './ItemActions';
@@ -19,7 +19,7 @@ export function ClusterForm({ value, stored }: { value: Fields; stored: boolean 
       <Group align="flex-start" grow>
         {stored ? <Text fw={600}>{text(metadata.name)}</Text> : <TextField label="Name" path={['metadata', 'name']} value={text(metadata.name)} required />}
         <NativeSelect label="Tier" value={text(spec.tier)} data={['Admin', 'Baseline']} onChange={(event) => apply(set(['spec', 'tier'], event.currentTarget.value))} />
-        <NumberField label="Priority" description="0 to 1000, lowest first" path={['spec', 'priority']} value={number(spec.priority)} />
+        <NumberField label="Priority" description="0 to 1000, lowest first" path={['spec', 'priority']} value={word(spec.priority)} />
       </Group>
       <Section title="Applies to">
         <PodsOrNamespaces title="Subject" path={['spec', 'subject']} value={fields(spec.subject)} />
@@ -144,9 +144,9 @@ function ProtocolRow({ path, index, value, count }: { path: Path; index: number;
       <NativeSelect label="Protocol" value={name ?? 'named'} data={[...protocolNames.map((known) => ({ value: known, label: known.toUpperCase() })), { value: 'named', label: 'Port by name' }]} onChange={(event) => choose(event.currentTarget.value)} />
       {name === undefined && <TextField label="Port name" path={[...at, 'destinationNamedPort']} value={text(value.destinationNamedPort)} />}
       {name !== undefined && <NativeSelect label="Ports" value={shape} data={[{ value: 'all', label: 'all' }, { value: 'number', label: 'one' }, { value: 'range', label: 'from … to' }]} onChange={(event) => reach(event.currentTarget.value)} />}
-      {name !== undefined && shape === 'number' && <NumberField label="Port" required width={90} path={[...at, name, 'destinationPort', 'number']} value={number(port.number)} />}
-      {name !== undefined && shape === 'range' && <NumberField label="From port" required width={90} path={[...at, name, 'destinationPort', 'range', 'start']} value={number(range.start)} />}
-      {name !== undefined && shape === 'range' && <NumberField label="To port" required width={90} path={[...at, name, 'destinationPort', 'range', 'end']} value={number(range.end)} />}
+      {name !== undefined && shape === 'number' && <NumberField label="Port" required width={90} path={[...at, name, 'destinationPort', 'number']} value={word(port.number)} />}
+      {name !== undefined && shape === 'range' && <NumberField label="From port" required width={90} path={[...at, name, 'destinationPort', 'range', 'start']} value={word(range.start)} />}
+      {name !== undefined && shape === 'range' && <NumberField label="To port" required width={90} path={[...at, name, 'destinationPort', 'range', 'end']} value={word(range.end)} />}
       <ItemActions name={`protocol ${index + 1}`} path={path} index={index} count={count} />
     </Group>
   );

@@ -1,7 +1,7 @@
 /** A networking.k8s.io NetworkPolicy, edited as what it is: allow rules only, label selectors, no order. */
 import { Button, Card, Checkbox, Group, NativeSelect, Stack, Text, TextInput, Title } from '@mantine/core';
 import { insertItem, type Path } from '../document/edit';
-import { defaultTypes, fields, list, number, set, text, words } from '../document/kubernetes';
+import { defaultTypes, fields, list, set, text, word, words } from '../document/kubernetes';
 import { pathName, useForm, useProblem } from './context';
 import { IsIsNot, NumberField, parsePort, Section, TextField } from './fields';
 import { ItemActions } from './ItemActions';
@@ -10,7 +10,7 @@ import { useTyped } from './useTyped';
 
 type Fields = Record<string, unknown>;
 
-export function KubernetesForm({ value, stored }: { value: Fields; stored: boolean }) {
+export function KubernetesForm({ value, stored, toTiered }: { value: Fields; stored: boolean; toTiered: () => void }) {
   const [metadata, spec] = [fields(value.metadata), fields(value.spec)];
   const given = words(spec.policyTypes);
   const types = given.length > 0 ? given : ['Ingress', ...(defaultTypes(true, list(spec.egress).length > 0).includes('Egress') ? ['Egress'] : [])];
@@ -28,6 +28,11 @@ export function KubernetesForm({ value, stored }: { value: Fields; stored: boole
       <Section title="Applies to">
         <LabelSelector title="Pods" path={['spec', 'podSelector']} value={spec.podSelector} kind="pods" none="every pod of the namespace" />
       </Section>
+      {!stored && (
+        <Section title="Options">
+          <Checkbox label="Use Kubernetes network policy" description="Without it: begins a policy of this name with a tier, an order and all actions; Undo goes back" checked onChange={toTiered} />
+        </Section>
+      )}
       <Section title="Type">
         <Group>
           {['Ingress', 'Egress'].map((type) => (
@@ -119,7 +124,7 @@ function PortRow({ path, index, value, count }: { path: Path; index: number; val
     <Group gap="xs" align="flex-end">
       <NativeSelect label="Protocol" value={text(value.protocol) || 'TCP'} data={['TCP', 'UDP', 'SCTP']} onChange={(event) => apply(set([...at, 'protocol'], event.currentTarget.value))} />
       <TextInput label="Port" w={110} value={typed.value} error={useProblem([...at, 'port'])} onBlur={typed.onBlur} onChange={(event) => typed.onChange(event.currentTarget.value)} />
-      <NumberField label="to" path={[...at, 'endPort']} value={number(value.endPort)} />
+      <NumberField label="to" path={[...at, 'endPort']} value={word(value.endPort)} />
       <ItemActions name={`port ${index + 1}`} path={path} index={index} count={count} />
     </Group>
   );

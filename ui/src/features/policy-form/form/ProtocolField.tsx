@@ -44,7 +44,7 @@ export function ProtocolField({ path, rule }: { path: Path; rule: Rule }) {
           data={[{ value: '', label: 'Any' }, ...names, { value: 'number', label: 'number…' }]}
           onChange={(event) => write(event.currentTarget.value === 'number' ? 6 : event.currentTarget.value || undefined)}
         />
-        {choice === 'number' && <NumberField hideLabel label="Protocol number" width={90} path={[...path, field]} value={typeof value === 'number' ? value : undefined} edit={(next) => setProtocol(path, next, not)} />}
+        {choice === 'number' && <NumberField hideLabel label="Protocol number" width={90} path={[...path, field]} value={value} edit={(next) => setProtocol(path, next, not)} />}
         <IpVersion path={path} value={rule.ipVersion} />
       </Group>
       {isIcmp(rule.protocol) && (

@@ -30,6 +30,7 @@ export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps)
   const { apply } = useForm();
   const rules = policy[direction];
   const type = direction === 'ingress' ? 'Ingress' : 'Egress';
+  const add = `add-${direction}-rule`;
   const inert = rules.length > 0 && !policy.types.includes(type);
   if (!policy.types.includes(type) && rules.length === 0) return null;
   return (
@@ -47,7 +48,18 @@ export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps)
         {rules.map((rule, index) => (
           <li key={index}>
             {open?.direction === direction && open.index === index ? (
-              <RulePanel {...{ policy, direction, index, rule, onCancel }} isNew={open.isNew} onDone={() => onOpen(undefined)} />
+              <RulePanel
+                {...{ policy, direction, index, rule }}
+                isNew={open.isNew}
+                onDone={() => {
+                  onOpen(undefined);
+                  focusOn(control('edit', direction, index));
+                }}
+                onCancel={() => {
+                  onCancel();
+                  focusOn(open.isNew ? add : control('edit', direction, index));
+                }}
+              />
             ) : (
               <RuleCard {...{ direction, index, rule }} count={rules.length} locked={open !== undefined} onOpen={() => onOpen({ direction, index, isNew: false })} />
             )}
@@ -55,6 +67,7 @@ export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps)
         ))}
       </Stack>
       <Button
+        id={add}
         variant="light"
         style={{ alignSelf: 'flex-start' }}
         disabled={open !== undefined}
@@ -69,6 +82,20 @@ export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps)
   );
 }
 
+type Control = 'edit' | 'up' | 'down' | 'duplicate' | 'delete';
+
+function control(what: Control, direction: Direction, index: number): string {
+  return `${what}-${direction}-rule-${index}`;
+}
+
+/** Puts the focus on the first of these that is there and enabled, once what was changed is drawn: who works with keys goes on with the same rule. */
+function focusOn(...ids: string[]) {
+  requestAnimationFrame(() => {
+    const found = ids.map((id) => document.getElementById(id)).find((element) => element && !element.hasAttribute('disabled'));
+    found?.focus();
+  });
+}
+
 function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction: Direction; index: number; rule: Rule; count: number; locked: boolean; onOpen: () => void }) {
   const { apply, draft } = useForm();
   const path = rulePath(direction, index);
@@ -76,6 +103,14 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
   const [problems, warnings] = [problemsAt(draft, path), warningsAt(draft, path)];
   const name = `${direction} rule ${index + 1}`;
   const list = rulesPath(direction);
+  const move = (to: number, way: Control) => {
+    apply((document) => moveItem(document, list, index, to));
+    focusOn(control(way, direction, to), control('edit', direction, to));
+  };
+  const remove = () => {
+    apply((document) => removeItem(document, list, index));
+    focusOn(control('edit', direction, index), control('edit', direction, index - 1), `add-${direction}-rule`);
+  };
   return (
     <Card withBorder padding="xs" aria-label={name} role="group">
       <Group gap="xs" wrap="nowrap" align="flex-start">
@@ -90,20 +125,20 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
         </div>
       </Group>
       <Group gap={4} mt={4} justify="flex-end">
-        <Button size="compact-sm" variant="subtle" aria-label={`Edit ${name}`} disabled={locked} onClick={onOpen}>Edit</Button>
-        <Icon label={`Move ${name} up`} sign="↑" disabled={locked || index === 0} onClick={() => apply((document) => moveItem(document, list, index, index - 1))} />
-        <Icon label={`Move ${name} down`} sign="↓" disabled={locked || index === count - 1} onClick={() => apply((document) => moveItem(document, list, index, index + 1))} />
-        <Icon label={`Duplicate ${name}`} sign="+" disabled={locked} onClick={() => apply((document) => duplicateItem(document, list, index))} />
-        <Icon label={`Delete ${name}`} sign="✕" disabled={locked} onClick={() => apply((document) => removeItem(document, list, index))} />
+        <Button id={control('edit', direction, index)} size="compact-sm" variant="subtle" aria-label={`Edit ${name}`} disabled={locked} onClick={onOpen}>Edit</Button>
+        <Icon id={control('up', direction, index)} label={`Move ${name} up`} sign="↑" disabled={locked || index === 0} onClick={() => move(index - 1, 'up')} />
+        <Icon id={control('down', direction, index)} label={`Move ${name} down`} sign="↓" disabled={locked || index === count - 1} onClick={() => move(index + 1, 'down')} />
+        <Icon id={control('duplicate', direction, index)} label={`Duplicate ${name}`} sign="+" disabled={locked} onClick={() => apply((document) => duplicateItem(document, list, index))} />
+        <Icon id={control('delete', direction, index)} label={`Delete ${name}`} sign="✕" disabled={locked} onClick={remove} />
       </Group>
     </Card>
   );
 }
 
-function Icon({ label, sign, disabled, onClick }: { label: string; sign: string; disabled: boolean; onClick: () => void }) {
+function Icon({ id, label, sign, disabled, onClick }: { id: string; label: string; sign: string; disabled: boolean; onClick: () => void }) {
   return (
     <Tooltip label={label}>
-      <ActionIcon variant="subtle" color="gray" aria-label={label} disabled={disabled} onClick={onClick}>
+      <ActionIcon id={id} variant="subtle" color="gray" aria-label={label} disabled={disabled} onClick={onClick}>
         {sign}
       </ActionIcon>
     </Tooltip>

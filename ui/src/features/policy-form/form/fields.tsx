@@ -41,26 +41,30 @@ export function TextField({ label, path, value, description, required = false }:
   );
 }
 
-/** A field of a number; what is none is not written, and said at the field. `edit` for what is more than setting it. */
-export function NumberField({ label, path, value, description, decimals = false, required = false, hideLabel = false, width, edit = (next) => set(path, next) }: FieldProps & {
-  value: number | undefined;
+/** What stands where a number should: what is none is written as it is, said at the field, and refused by the server. */
+export type Numeric = number | string | undefined;
+
+interface NumberFieldProps extends FieldProps {
+  value: Numeric;
   decimals?: boolean;
-  /** An empty field is wrong, too. */
+  /** What it is in would go with it: an empty field is not written, and said to be wrong. */
   required?: boolean;
   hideLabel?: boolean;
   width?: number;
-  edit?: (value: number | undefined) => Edit;
-}) {
+  /** For what is more than setting it. */
+  edit?: (value: Numeric) => Edit;
+}
+
+export function NumberField({ label, path, value, description, decimals = false, required = false, hideLabel = false, width, edit = (next) => set(path, next) }: NumberFieldProps) {
   const problem = useProblem(path);
-  const parse = (text: string) => (required && text.trim() === '' ? 'none' : parseNumber(text, decimals));
-  const [wrong, setWrong] = useState<{ text: string; of: number | undefined }>();
-  const shown = wrong && wrong.of === value ? wrong.text : value === undefined ? '' : String(value);
-  const typed = useTyped(shown, pathName(path), (text) => {
-    const parsed = parse(text);
-    setWrong(parsed === 'none' ? { text, of: value } : undefined);
-    return parsed === 'none' ? undefined : edit(parsed);
+  const [emptied, setEmptied] = useState<{ of: Numeric }>();
+  const typed = useTyped(emptied && emptied.of === value ? '' : String(value ?? ''), pathName(path), (text) => {
+    const none = required && text.trim() === '';
+    setEmptied(none ? { of: value } : undefined);
+    return none ? undefined : edit(parseNumber(text, decimals));
   });
-  const refused = parse(typed.value) === 'none' ? `"${typed.value}" is not a ${decimals ? '' : 'whole '}number: it is not written` : undefined;
+  const parsed = parseNumber(typed.value, decimals);
+  const wrong = typeof parsed === 'string' ? `"${parsed}" is not a ${decimals ? '' : 'whole '}number` : required && parsed === undefined ? 'a number is needed' : undefined;
   return (
     <TextInput
       {...(hideLabel ? { 'aria-label': label } : { label })}
@@ -68,18 +72,18 @@ export function NumberField({ label, path, value, description, decimals = false,
       description={description}
       inputMode={decimals ? 'decimal' : 'numeric'}
       value={typed.value}
-      error={refused ?? problem}
+      error={wrong ?? problem}
       onBlur={typed.onBlur}
       onChange={(event) => typed.onChange(event.currentTarget.value)}
     />
   );
 }
 
-/** The number that a text is; undefined for an empty one, "none" for what is no number. */
-export function parseNumber(text: string, decimals: boolean): number | undefined | 'none' {
+/** The number that a text is; undefined for an empty one, the text itself for what is no number. */
+export function parseNumber(text: string, decimals: boolean): Numeric {
   const trimmed = text.trim();
   if (trimmed === '') return undefined;
-  return (decimals ? /^-?(\d+(\.\d*)?|\.\d+)$/ : /^-?\d+$/).test(trimmed) ? Number(trimmed) : 'none';
+  return (decimals ? /^-?(\d+(\.\d*)?|\.\d+)$/ : /^-?\d+$/).test(trimmed) ? Number(trimmed) : trimmed;
 }
 
 /** A list of words or ports with its negation: Is / Is not. */

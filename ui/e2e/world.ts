@@ -1,24 +1,11 @@
-/** Starts the server once for all tests, with the tutorial's cluster and some policies in it. */
+/** Fills a control plane without a cluster with the tutorial's, and some policies. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { startServer, type Server } from './server';
-
-export default async function setUp(): Promise<() => Promise<void>> {
-  const server = await startServer();
-  try {
-    fill(server);
-  } catch (thrown) {
-    await server.stop();
-    throw thrown;
-  }
-  process.env.TIERWALL_URL = server.url;
-  process.env.TIERWALL_TOKEN = server.token;
-  return server.stop;
-}
+import type { Server } from './server';
 
 /** Pods and nodes have their addresses in the status, which is written apart. The tutorial's file leaves out what only a kubelet needs. */
-function fill(server: Server): void {
+export function fill(server: Server): void {
   const cluster = read('../../test/conformance/cluster.yaml');
   const accounts = cluster.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => ({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace: metadata.name, name: 'default' } }));
   const written = cluster.map((object) => object.kind !== 'Pod' ? object : { ...object, spec: { ...object.spec, automountServiceAccountToken: false, containers: [{ name: 'c', image: 'none' }] } });
