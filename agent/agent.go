@@ -39,6 +39,11 @@ type Options struct {
 	Server Server
 	// DNS says how domain names are learned; nil for not at all.
 	DNS *DNS
+	// PodInterfaces are names of interfaces, or beginnings of names that end in *,
+	// that lead to pods: what comes from or goes to them is dropped as long as no
+	// pod is known there, whatever its address. Without any that is so for addresses
+	// in the node's podCIDRs alone.
+	PodInterfaces []string
 	// CutDenied ends open connections that a change denies, if the dataplane can.
 	CutDenied bool
 	// Log takes what the agent has to say.
@@ -117,7 +122,9 @@ func Run(ctx context.Context, o Options) error {
 	questions := make(chan chan<- Applied)
 	if o.StatusSocket != "" {
 		a.versions = map[model.Key]string{}
-		if err := serveStatus(ctx, o.StatusSocket, questions); err != nil {
+		if err := serveStatus(ctx, o.StatusSocket, questions); noRoom(err) {
+			o.Log.Error("nobody can ask on this node what is enforced; policy is enforced all the same", "error", err)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -469,6 +476,7 @@ func (a *agent) settings(ctx context.Context) dataplane.Settings {
 	if n := a.near.Nodes[a.Node]; n != nil {
 		out.PodNets = n.PodNets
 	}
+	out.PodInterfaces = a.PodInterfaces
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -143,4 +145,38 @@ func TestUnlogged(t *testing.T) {
 			t.Errorf("step %d: %d, %v", i, total, byRule)
 		}
 	}
+}
+
+// TestFullDisk: a disk without room for the status socket does not keep the agent
+// from its work; a path that is wrong is an error.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("to mount needs root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=4k,nr_inodes=1"); err != nil { // the folder is the one inode
+		t.Skip(err)
+	}
+	defer func() { must(t, unix.Unmount(dir, 0)) }()
+	err := serveStatus(t.Context(), filepath.Join(dir, "s"), nil)
+	if !noRoom(err) {
+		t.Errorf("no room: %v", err)
+	}
+	if err := serveStatus(t.Context(), "/nowhere/s", nil); err == nil || noRoom(err) {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
+// fullLog is a log that nothing can be written to.
+type fullLog struct{}
+
+func (fullLog) Write([]byte) (int, error) { return 0, unix.ENOSPC }
+
+// TestFullLog: an agent whose log has no room enforces all the same.
+func TestFullLog(t *testing.T) {
+	r := newRig(t)
+	*r.agent.Log = *slog.New(slog.NewTextHandler(fullLog{}, nil))
+	r.host <- routed("10.0.0.1")
+	must(t, r.pods.Replace([]any{podOn("p", "n1", "10.0.0.1", "1")}, ""))
+	r.sure()
 }

@@ -13,7 +13,9 @@ import (
 
 // health is what probes ask for.
 type health struct {
-	lastBeat atomic.Int64 // in Unix nanoseconds
+	began time.Time
+	// lastBeat is in nanoseconds after began: by a clock that nobody sets.
+	lastBeat atomic.Int64
 	enforces atomic.Bool
 }
 
@@ -22,13 +24,13 @@ type health struct {
 const stuckAfter = 2 * time.Minute
 
 func newHealth() *health {
-	h := &health{}
+	h := &health{began: time.Now()}
 	h.beat()
 	return h
 }
 
 // beat says that the loop came round.
-func (h *health) beat() { h.lastBeat.Store(time.Now().UnixNano()) }
+func (h *health) beat() { h.lastBeat.Store(int64(time.Since(h.began))) }
 
 // ready says that the node's policy is in the kernel.
 func (h *health) ready() { h.enforces.Store(true) }
@@ -49,7 +51,7 @@ func (h *health) handler(m *metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		if away := time.Since(time.Unix(0, h.lastBeat.Load())); away > stuckAfter {
+		if away := time.Since(h.began) - time.Duration(h.lastBeat.Load()); away > stuckAfter {
 			http.Error(w, fmt.Sprintf("the agent has been stuck for %s", away.Round(time.Second)), http.StatusServiceUnavailable)
 			return
 		}

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Applied is what an agent has in the kernel.
@@ -33,6 +35,12 @@ func (a *agent) answer() {
 		q <- applied // each has room for one
 	}
 	a.asking = nil
+}
+
+// noRoom reports whether a file could not be made because of the disk, which
+// must not keep policy from being enforced.
+func noRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS)
 }
 
 // serveStatus answers GET /applied on a unix socket that only this user can

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -49,6 +50,11 @@ func AgentCommand() *cobra.Command {
 			if o.Node == "" {
 				return errors.New("name the node with --node or in NODE_NAME")
 			}
+			for _, name := range o.PodInterfaces {
+				if i := strings.IndexByte(name, '*'); name == "" || name == "*" || len(name) > unix.IFNAMSIZ || i >= 0 && i < len(name)-1 {
+					return fmt.Errorf("--pod-interfaces: %q is neither the name of an interface nor the beginning of one with * after it", name)
+				}
+			}
 			var err error
 			if o.DNS, err = learning(names, servers, noNames); err != nil {
 				return err
@@ -82,6 +88,7 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
 	f.Uint16Var(&flowGroup, "flow-group", 65, "NFLOG group for what is denied, of which the server is told, as of what is allowed; 0 records no flows")
+	f.StringSliceVar(&o.PodInterfaces, "pod-interfaces", nil, "interfaces that lead to pods, NAME or BEGINNING*, for example cali*: closed from their first packet on until their pod is known (default: by the node's podCIDRs)")
 	f.BoolVar(&o.CutDenied, "cut-denied", false, "after a change of policy, end the open connections that it denies (default: they go on)")
 	f.StringSliceVar(&servers, "dns-server", nil, "DNS server by whose answers domain names are known, where no FelixConfiguration says so: "+
 		"ADDRESS[:PORT] or k8s-service:[NAMESPACE/]NAME[:PORT] (default: k8s-service:kube-dns)")

@@ -32,6 +32,10 @@ type Settings struct {
 	// addresses (Node.spec.podCIDRs). Forwarded traffic from or to an address
 	// in them that is no programmed endpoint is dropped: closed by default.
 	PodNets []netip.Prefix
+	// PodInterfaces are interfaces that lead to pods, by name, or by the beginning of
+	// their names if it ends in *: there, forwarded traffic of any address, and what
+	// goes to this host, is dropped where no pod is programmed.
+	PodInterfaces []string
 	// PodToHost is what becomes of a connection from a pod to its own node, once
 	// the pod's egress has allowed it.
 	PodToHost verdict.HostAction

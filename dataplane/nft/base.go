@@ -2,6 +2,7 @@ package nft
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -23,8 +24,8 @@ func (b builder) baseChains() []chain {
 		forward = append(forward, at(verdict.Forward, verdict.Egress))
 	}
 	input := append(append([]rule{known(nil), loopback(expr.MetaKeyIIF)}, b.graceRules()...), b.cutRules()...)
-	input = append(input, []rule{
-		{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))},
+	input = append(input, rule{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))})
+	input = append(append(input, b.onPodInterfaces(expr.MetaKeyIIFNAME, goTo(b.of("pod-to-host")))...), []rule{
 		b.inPodNets(true, true),
 		b.inPodNets(false, true),
 		neighbours(hostNeighbours, accept),
@@ -46,20 +47,20 @@ func (b builder) baseChains() []chain {
 // there is none.
 func (b builder) podChains() []chain {
 	return []chain{
-		{name: b.of("from-pod"), rules: []rule{
+		{name: b.of("from-pod"), rules: append([]rule{
 			b.ownAddress(verdict.Egress, true),
 			b.ownAddress(verdict.Egress, false),
 			{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), drop), comment: "not the pod's own address"},
 			b.inPodNets(true, true),
 			b.inPodNets(false, true),
-		}},
-		{name: b.of("to-pod"), rules: []rule{
+		}, b.onPodInterfaces(expr.MetaKeyIIFNAME, drop)...)},
+		{name: b.of("to-pod"), rules: append([]rule{
 			b.ownAddress(verdict.Ingress, true),
 			b.ownAddress(verdict.Ingress, false),
 			{exprs: append(inSet(expr.MetaKeyOIFNAME, b.pods()), drop), comment: "not the pod's own address"},
 			b.inPodNets(true, false),
 			b.inPodNets(false, false),
-		}},
+		}, b.onPodInterfaces(expr.MetaKeyOIFNAME, drop)...)},
 		{name: b.of("pod-to-host"), rules: []rule{
 			neighbours(podNeighbours, accept),
 			dropInvalid(),
@@ -68,6 +69,19 @@ func (b builder) podChains() []chain {
 			b.podToHost(),
 		}},
 	}
+}
+
+// onPodInterfaces gives what comes from, or goes to, interfaces that must be pods'
+// a verdict, after those of pods that are programmed.
+func (b builder) onPodInterfaces(key expr.MetaKey, v *expr.Verdict) (list []rule) {
+	for _, name := range b.settings.PodInterfaces {
+		data := ifname(name)
+		if begin, ok := strings.CutSuffix(name, "*"); ok {
+			data = []byte(begin)
+		}
+		list = append(list, rule{exprs: []expr.Any{meta(key), equals(data), v}, comment: "no pod is programmed here"})
+	}
+	return list
 }
 
 // podToHost ends what a pod's egress policy lets through to its own host. Accept

@@ -62,6 +62,8 @@ type Dataplane struct {
 	// flags are those of the table; unowned says that the kernel would not give it.
 	flags   uint32
 	unowned bool
+	// checked says that the kernel has all parts that are needed.
+	checked bool
 	// graceEnds is when the grace of the first table does.
 	graceEnds time.Time
 	// unsure are connections that the kernel has got to know by it.
@@ -72,6 +74,8 @@ type Dataplane struct {
 	queue queueing
 	// tag is in the labels of connections; 0 before the first Apply.
 	tag atomic.Uint32
+	// reportBuffer is the size of Watch's socket buffer in bytes; 0 is wantBuffer.
+	reportBuffer int
 	// drifted says that somebody else changed the table.
 	drifted atomic.Bool
 }
@@ -251,7 +255,7 @@ func explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, dataplane.ErrOwned):
+	case errors.Is(err, dataplane.ErrOwned), errors.Is(err, dataplane.ErrNotSupported):
 		return err
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w: run as root, or with CAP_NET_ADMIN in the network namespace (%w)", dataplane.ErrNotPermitted, err)

@@ -33,6 +33,9 @@ func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*
 	if err := d.claim(ctx, s); err != nil {
 		return nil, err
 	}
+	if err := d.checkKernel(func(b *batch) error { return s.commit(ctx, b, uncut) }); err != nil {
+		return nil, err
+	}
 	old, err := s.list()
 	if err != nil {
 		return nil, err

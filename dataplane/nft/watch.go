@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ func (d *Dataplane) Watch(ctx context.Context, report func(dataplane.Drift)) err
 	}
 	// A whole table that is loaded comes back as reports. What a process without
 	// rights outside of its user namespace gets is smaller.
-	if setReadBuffer(conn, wantBuffer) != nil {
-		_ = conn.SetReadBuffer(wantBuffer)
+	if size := cmp.Or(d.reportBuffer, wantBuffer); setReadBuffer(conn, size) != nil {
+		_ = conn.SetReadBuffer(size)
 	}
 	if err := conn.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
 		_ = conn.Close()

@@ -136,6 +136,10 @@ func transport(p verdict.Packet, id uint32) []byte {
 		ports()
 		b = append(b, 0, 16, 0, 0)
 		checksum = 6
+	case verdict.UDPLite: // the checksum covers all of it
+		ports()
+		b = append(b, 0, 0, 0, 0)
+		checksum = 6
 	case verdict.SCTP:
 		ports()
 		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 32, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0x80, 99, 0, 12) // INIT
