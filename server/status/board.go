@@ -23,8 +23,9 @@ type node struct {
 	instance string
 	sequence uint64
 	versions map[string]uint64
-	applies  map[string]bool
-	cuts     map[string]string
+	// bit is its place in the sets of nodes; policies is how many of them it is in.
+	bit, policies int
+	cuts          map[string]string
 	// learned are the addresses that names were learned to have, unreported how
 	// many more the node knows.
 	learned    map[report.Address]report.Learned
@@ -59,7 +60,9 @@ type board struct {
 	nodes    map[string]*node
 	policies map[string]*policy
 	// at are the nodes where a policy applies, by policy.
-	at map[string]map[*node]bool
+	at map[string]*nodeSet
+	// byBit are the nodes by their places; nil for a place that is free.
+	byBit []*node
 	// line has, by kind, when which policy was last changed.
 	line map[string]*line
 	// changed are the policies whose condition may be another now; all of them
@@ -72,14 +75,15 @@ type board struct {
 }
 
 func newBoard(now func() time.Time) *board {
-	return &board{now: now, nodes: map[string]*node{}, policies: map[string]*policy{}, at: map[string]map[*node]bool{}, line: map[string]*line{}, changed: map[string]bool{}}
+	return &board{now: now, nodes: map[string]*node{}, policies: map[string]*policy{}, at: map[string]*nodeSet{}, line: map[string]*line{}, changed: map[string]bool{}}
 }
 
 func (b *board) nodeOf(name string) *node {
 	n := b.nodes[name]
 	if n == nil {
-		n = &node{name: name, versions: map[string]uint64{}, applies: map[string]bool{}, learned: map[report.Address]report.Learned{}}
+		n = &node{name: name, versions: map[string]uint64{}, bit: b.place(), learned: map[report.Address]report.Learned{}}
 		b.nodes[name] = n
+		b.byBit[n.bit] = n
 	}
 	return n
 }
@@ -91,19 +95,18 @@ func (b *board) take(r report.Report) bool {
 		return false
 	}
 	if r.Full {
-		for p := range n.applies {
-			b.leave(n, p)
-		}
+		b.leaveAll(n)
 		n.instance = r.Instance
 	}
 	n.sequence = r.Sequence
 	for _, p := range r.Applies {
-		n.applies[p] = true
 		b.changed[p] = true
 		if b.at[p] == nil {
-			b.at[p] = map[*node]bool{}
+			b.at[p] = &nodeSet{}
 		}
-		b.at[p][n] = true
+		if b.at[p].put(n.bit) {
+			n.policies++
+		}
 	}
 	for _, p := range r.Gone {
 		b.leave(n, p)
@@ -131,21 +134,41 @@ func (b *board) take(r report.Report) bool {
 	return true
 }
 
+// place is a free place in the sets of nodes.
+func (b *board) place() int {
+	i := slices.Index(b.byBit, nil)
+	if i < 0 {
+		b.byBit = append(b.byBit, nil)
+		return len(b.byBit) - 1
+	}
+	return i
+}
+
 // leave says that a policy applies to nothing on a node any more.
 func (b *board) leave(n *node, p string) {
-	delete(n.applies, p)
-	delete(b.at[p], n)
-	if len(b.at[p]) == 0 {
+	b.changed[p] = true
+	set := b.at[p]
+	if set == nil || !set.drop(n.bit) {
+		return
+	}
+	n.policies--
+	if set.n == 0 {
 		delete(b.at, p)
 	}
-	b.changed[p] = true
+}
+
+func (b *board) leaveAll(n *node) {
+	for p, set := range b.at {
+		if set.has(n.bit) {
+			b.leave(n, p)
+		}
+	}
 }
 
 // forget takes a node out.
 func (b *board) forget(n *node) {
-	for p := range n.applies {
-		b.leave(n, p)
-	}
+	b.leaveAll(n)
+	b.byBit[n.bit] = nil
 	delete(b.nodes, n.name)
 	b.everything, b.nodesNew = true, true
 	b.namesNew = b.namesNew || len(n.learned) > 0
@@ -247,7 +270,7 @@ func (b *board) list() []report.Node {
 	list := make([]report.Node, 0, len(b.nodes))
 	for _, name := range slices.Sorted(maps.Keys(b.nodes)) {
 		n := b.nodes[name]
-		list = append(list, report.Node{Name: name, State: n.state, Since: n.since.UTC().Truncate(time.Second), Error: n.err, Policies: len(n.applies), Drift: n.drift})
+		list = append(list, report.Node{Name: name, State: n.state, Since: n.since.UTC().Truncate(time.Second), Error: n.err, Policies: n.policies, Drift: n.drift})
 	}
 	return list
 }
@@ -268,12 +291,13 @@ const (
 func (b *board) wanted(key string, p *policy, r *roll) metav1.Condition {
 	c := metav1.Condition{Type: v3.ConditionProgrammed, ObservedGeneration: p.generation, Status: metav1.ConditionFalse}
 	have, late, silent := 0, r.late(p.version), r.silentBefore(p.version)
-	for n := range b.at[key] {
-		if n.has(p) {
+	selected := b.at[key].len()
+	for bit := range b.at[key].all() {
+		if b.byBit[bit].has(p) {
 			have++
 		}
 	}
-	c.Message = fmt.Sprintf("%d of %d nodes", have, len(b.at[key]))
+	c.Message = fmt.Sprintf("%d of %d nodes", have, selected)
 	switch {
 	case late > 0:
 		c.Reason = reasonPending
@@ -283,7 +307,7 @@ func (b *board) wanted(key string, p *policy, r *roll) metav1.Condition {
 		c.Message += fmt.Sprintf("; nothing is heard of %s", some(silent, 5))
 	default:
 		c.Status, c.Reason = metav1.ConditionTrue, reasonProgrammed
-		if len(b.at[key]) == 0 {
+		if selected == 0 {
 			c.Reason = reasonNoNode
 		}
 	}

@@ -13,11 +13,11 @@ import (
 )
 
 // literally is wanted as docs/design/008 says it, node by node.
-func literally(b *board, key string, p *policy) (have, selected, late int, silent map[string]bool) {
+func literally(b *board, applies map[string]map[string]bool, key string, p *policy) (have, selected, late int, silent map[string]bool) {
 	silent = map[string]bool{}
 	for _, n := range b.nodes {
 		inStep := !n.heard.IsZero() && n.versions[p.kind] >= p.version
-		if n.applies[key] {
+		if applies[n.name][key] {
 			selected++
 			if inStep {
 				have++
@@ -47,7 +47,7 @@ func TestLaw(t *testing.T) {
 			kind, name = kinds[r.IntN(2)], "p"+strconv.Itoa(r.IntN(5))
 			return kind, name, kind + "//" + name
 		}
-		sequence, said := map[string]uint64{}, map[string]string{}
+		sequence, said, applies := map[string]uint64{}, map[string]string{}, map[string]map[string]bool{}
 		for step := range 60 {
 			switch r.IntN(8) {
 			case 0:
@@ -86,15 +86,30 @@ func TestLaw(t *testing.T) {
 				}
 				if !b.take(in) {
 					sequence[node] = 0
+					continue
+				}
+				if in.Full {
+					applies[node] = map[string]bool{}
+				}
+				for _, k := range in.Applies {
+					applies[node][k] = true
+				}
+				for _, k := range in.Gone {
+					delete(applies[node], k)
 				}
 			}
 			b.age()
+			for node := range applies {
+				if b.nodes[node] == nil {
+					delete(applies, node)
+				}
+			}
 			looked := map[string]bool{}
 			for k := range b.changed {
 				looked[k] = true
 			}
 			for k, p := range b.policies {
-				have, selected, late, silent := literally(b, k, p)
+				have, selected, late, silent := literally(b, applies, k, p)
 				roll := b.roll(p.kind)
 				got := b.wanted(k, p, roll)
 				if want := fmt.Sprintf("%d of %d nodes", have, selected); len(got.Message) < len(want) || got.Message[:len(want)] != want ||
