@@ -17,6 +17,8 @@ type health struct {
 	// lastBeat is in nanoseconds after began: by a clock that nobody sets.
 	lastBeat atomic.Int64
 	enforces atomic.Bool
+	// idle says that there is no loop.
+	idle atomic.Bool
 }
 
 // stuckAfter is how long the loop may be away. It comes round every lookAround;
@@ -51,7 +53,7 @@ func (h *health) handler(m *metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		if away := time.Since(h.began) - time.Duration(h.lastBeat.Load()); away > stuckAfter {
+		if away := time.Since(h.began) - time.Duration(h.lastBeat.Load()); away > stuckAfter && !h.idle.Load() {
 			http.Error(w, fmt.Sprintf("the agent has been stuck for %s", away.Round(time.Second)), http.StatusServiceUnavailable)
 			return
 		}

@@ -34,18 +34,18 @@ func AgentCommand() *cobra.Command {
 			"When it ends, what it enforced stays; --remove takes it out.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.Server.URL == "" && o.Server.ConfigMap == "" {
-				flowGroup = 0 // there is nobody to tell
-			}
-			plane := nft.New(nft.Options{LogGroup: group, FlowGroup: flowGroup, Own: true, CutDenied: o.CutDenied, Warn: func(err error) { o.Log.Warn(err.Error()) }})
-			if remove {
-				return plane.Remove(cmd.Context())
-			}
 			level := slog.LevelInfo
 			if verbose {
 				level = slog.LevelDebug
 			}
 			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			if o.Server.URL == "" && o.Server.ConfigMap == "" {
+				flowGroup = 0 // there is nobody to tell
+			}
+			plane := nft.New(nft.Options{LogGroup: group, FlowGroup: flowGroup, Own: true, CutDenied: o.CutDenied, Warn: func(err error) { o.Log.Warn(err.Error()) }})
+			if remove {
+				return agent.Remove(cmd.Context(), plane, o.HealthListen, o.Log)
+			}
 			o.Dataplane = plane
 			if o.Node == "" {
 				return errors.New("name the node with --node or in NODE_NAME")
@@ -98,7 +98,7 @@ func AgentCommand() *cobra.Command {
 	f.DurationVar(&names.MinTTL, "dns-min-ttl", 0, "how long an address of a domain name counts at least (default: 30s)")
 	f.BoolVar(&names.NoPrivate, "dns-ignore-private", false, "do not learn addresses of private networks")
 	f.BoolVar(&noNames, "no-dns", false, "do not learn domain names: policy by name denies")
-	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end")
+	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end; with --health-listen, stay and do nothing")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")
 	cmd.MarkFlagsMutuallyExclusive("server", "server-configmap")
 	return cmd

@@ -57,7 +57,7 @@ func TestRender(t *testing.T) {
 		{"several-servers", []string{"server.replicas=2", "server.certificateSecret=webhook"}},
 		{"everything-else", []string{
 			"image.repository=registry.example/tierwall", "image.tag=v1", "imagePullSecrets[0].name=pull", "kubernetes.host=api.example",
-			"agent.verbose=true", "agent.maxUnavailable=1", "agent.podAnnotations.a=b", "server.verbose=true", "roles.create=false",
+			"agent.verbose=true", "agent.remove=true", "agent.maxUnavailable=1", "agent.podAnnotations.a=b", "server.verbose=true", "roles.create=false",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
