@@ -54,6 +54,21 @@ func NewNames(seed uint64) *Gen {
 	return g
 }
 
+// dnsSettings returns settings that change no verdict, some of them left out.
+func (g *Gen) dnsSettings() (s model.DNSSettings) {
+	s.Extra, s.Hold, s.Epoch = uint32(g.IntN(2)), uint32(g.IntN(2)), g.IntN(2)
+	for range g.IntN(3) {
+		server := model.DNSServer{Port: uint16(53 * g.IntN(2))}
+		if g.IntN(2) == 0 {
+			server.Addr = g.address(netip.IPv4Unspecified())
+		} else {
+			server.Namespace, server.Service = pick(g, namespaces), "svc"
+		}
+		s.Servers = append(s.Servers, server)
+	}
+	return s
+}
+
 // learnable is one of few addresses, some of which a pod or a set has too.
 func (g *Gen) learnable(family netip.Addr) netip.Addr {
 	if !family.Is4() {

@@ -61,6 +61,7 @@ func (g *Gen) settings() model.Settings {
 	s.FailsafeIn, s.FailsafeOut = list(), list()
 	s.Log, s.Reject = g.logSettings(), g.IntN(2) == 0
 	s.PodToHost = pick(g, []verdict.HostAction{verdict.HostAccept, verdict.HostDrop, verdict.HostReturn})
+	s.DNS = g.dnsSettings()
 	return s
 }
 
