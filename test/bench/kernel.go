@@ -44,7 +44,7 @@ const (
 // side, each on a node of its own, and each round measures all of them, in an
 // order of its own.
 func kernel(e effort) []benchmark {
-	return []benchmark{e.perConnection("connect", connections), e.perConnection("new-packet", newPackets), e.established(), e.changed()}
+	return []benchmark{e.perConnection("connect", connections), e.perConnection("new-packet", newPackets), e.established(), e.changed(), e.others()}
 }
 
 // setUp makes the nodes of the variants. What it returns takes them down.

@@ -77,6 +77,17 @@ func changeKinds() map[string]func(i int) model.Change {
 	}
 }
 
+// enforceChanging compiles that world and puts it into the kernel of a node.
+func enforceChanging(n *testbed.Node, policies int) (*compile.Compiler, *nft.Dataplane, error) {
+	c, d := compile.New(compile.Options{Node: here}), nft.New(nft.Options{NetNS: int(n.NS)})
+	var all []model.Change
+	for _, o := range changeWorld(policies) {
+		all = append(all, model.Put(o))
+	}
+	c.Apply(all...)
+	return c, d, d.Apply(context.Background(), dataplane.Program{Tables: c.Tables(), Interfaces: interfaces()})
+}
+
 // changed measures how long the agent's own part of a change takes: compiling it,
 // and having it in the kernel.
 func (e effort) changed() benchmark {
@@ -90,19 +101,15 @@ func (e effort) changed() benchmark {
 			return nil, err
 		}
 		defer n.Close()
-		c := compile.New(compile.Options{Node: here})
-		for _, o := range changeWorld(e.policies) {
-			c.Apply(model.Put(o))
-		}
-		d := nft.New(nft.Options{NetNS: int(n.NS)})
-		if err := d.Apply(context.Background(), dataplane.Program{Tables: c.Tables(), Interfaces: interfaces()}); err != nil {
+		c, d, err := enforceChanging(n, e.policies)
+		if err != nil {
 			return nil, err
 		}
 		var figures []figure
 		for kind, change := range changeKinds() {
 			var compiling, whole []float64
 			for i := range e.changes {
-				time.Sleep(30 * time.Millisecond) // what a change leaves is tidied up after it
+				time.Sleep(60 * time.Millisecond) // what a change leaves is tidied up after it
 				began := time.Now()
 				delta := c.Apply(change(i))
 				compiled := time.Now()
