@@ -325,8 +325,8 @@ func (b *Book) lookup(e *table.Endpoint, stage verdict.Stage, d verdict.Directio
 }
 
 // Denied returns the decision by which a packet was denied at an endpoint: as
-// the tables are or, if they allow it now, as they were a moment ago; nil if
-// neither denies.
+// the tables are or, within seconds of a change, as they were; nil if neither
+// denies.
 func (b *Book) Denied(id verdict.EndpointID, stage verdict.Stage, d verdict.Direction, p verdict.Packet) *table.Decision {
 	b.mu.Lock()
 	defer b.mu.Unlock()

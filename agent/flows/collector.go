@@ -205,58 +205,76 @@ func (c *Collector) Denied(d Denial) {
 	}
 }
 
-// explain finds the decision that denied: the first on the packet's way that
-// does. It reports false if none does; then it is not known why.
-func (c *Collector) explain(d Denial, k *key) bool {
-	p := d.Packet
-	try := func(to *at, id verdict.EndpointID, stage verdict.Stage, dir verdict.Direction) bool {
-		if id.Kind == verdict.NoEndpoint {
-			return false
-		}
-		if found := c.book.Denied(id, stage, dir, p); found != nil {
-			*to = at{found, id, stage}
-			return true
-		}
-		if found := c.book.Lookup(id, stage, dir, p); found != nil && stage == verdict.Normal {
-			*to = at{found, id, stage}
-		}
-		return false
-	}
-	if d.Stage != verdict.Normal {
-		if d.FromHost {
-			return try(&k.egress, d.Out, d.Stage, verdict.Egress) || c.guess(&k.egress, d.Out, d.Stage)
-		}
-		return try(&k.ingress, d.In, d.Stage, verdict.Ingress) || c.guess(&k.ingress, d.In, d.Stage)
-	}
-	from, _ := c.book.PodAt(p.Src)
-	to, _ := c.book.PodAt(p.Dst)
-	switch {
-	case d.FromHost:
-		from = d.Out
-	case d.ToHost && from.Kind == verdict.NoEndpoint:
-		to = d.In
-	case d.ToHost:
-		to = verdict.EndpointID{}
-	}
-	if try(&k.egress, from, verdict.Normal, verdict.Egress) || try(&k.ingress, to, verdict.Normal, verdict.Ingress) {
-		return true
-	}
-	if !d.FromHost && !d.ToHost && (try(&k.egress, d.Out, verdict.Forward, verdict.Egress) || try(&k.ingress, d.In, verdict.Forward, verdict.Ingress)) {
-		return true
-	}
-	denied := at{decision: &table.Decision{}, endpoint: from}
-	if to.Kind != verdict.NoEndpoint {
-		denied.endpoint, k.ingress = to, denied
-		k.ingress.endpoint = to
-	} else {
-		k.egress = denied
-	}
-	return false
+// stop is where on its way a packet may have been denied.
+type stop struct {
+	id        verdict.EndpointID
+	stage     verdict.Stage
+	direction verdict.Direction
 }
 
-// guess notes that something denied, and not what. It reports false.
-func (c *Collector) guess(to *at, id verdict.EndpointID, stage verdict.Stage) bool {
-	*to = at{&table.Decision{}, id, stage}
+// way lists where the packet met policy, in its order.
+func (c *Collector) way(d Denial) (list []stop) {
+	add := func(id verdict.EndpointID, stage verdict.Stage, dir verdict.Direction) {
+		if id.Kind != verdict.NoEndpoint {
+			list = append(list, stop{id, stage, dir})
+		}
+	}
+	if d.Stage != verdict.Normal {
+		add(d.In, d.Stage, verdict.Ingress)
+		add(d.Out, d.Stage, verdict.Egress)
+		return list
+	}
+	from, _ := c.book.PodAt(d.Packet.Src)
+	to, _ := c.book.PodAt(d.Packet.Dst)
+	switch {
+	case d.FromHost:
+		add(d.Out, verdict.Normal, verdict.Egress)
+	case d.ToHost && from.Kind == verdict.NoEndpoint:
+		add(d.In, verdict.Normal, verdict.Ingress)
+	case d.ToHost:
+		add(from, verdict.Normal, verdict.Egress)
+	default:
+		add(from, verdict.Normal, verdict.Egress)
+		add(to, verdict.Normal, verdict.Ingress)
+		add(d.Out, verdict.Forward, verdict.Egress)
+		add(d.In, verdict.Forward, verdict.Ingress)
+	}
+	return list
+}
+
+// explain finds the decision that denied: the first on the packet's way that
+// does, as the tables are. If none does, they have just changed, and it is the
+// first that did a moment ago. It reports false if none did either.
+func (c *Collector) explain(d Denial, k *key) bool {
+	way := c.way(d)
+	for _, lately := range []bool{false, true} {
+		k.egress, k.ingress = at{}, at{}
+		for _, s := range way {
+			found := c.book.Lookup(s.id, s.stage, s.direction, d.Packet)
+			if lately {
+				if was := c.book.Denied(s.id, s.stage, s.direction, d.Packet); was != nil {
+					found = was
+				}
+			}
+			if found == nil {
+				continue
+			}
+			to := &k.ingress
+			if s.direction == verdict.Egress {
+				to = &k.egress
+			}
+			if found.Verdict == verdict.Deny || to.decision == nil {
+				*to = at{found, s.id, s.stage}
+			}
+			if found.Verdict == verdict.Deny {
+				return true
+			}
+		}
+	}
+	k.egress, k.ingress = at{}, at{decision: &table.Decision{}, stage: d.Stage}
+	if len(way) > 0 {
+		k.ingress.endpoint = way[len(way)-1].id
+	}
 	return false
 }
 

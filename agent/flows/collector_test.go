@@ -191,6 +191,41 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// TestDeniedAfterChange: what denies now explains a denial before what denied a
+// moment ago.
+func TestDeniedAfterChange(t *testing.T) {
+	r := newRig(t)
+	r.book.now = func() time.Time { return r.clock }
+	p := verdict.Packet{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: verdict.TCP, DstPort: 81}
+	e := r.book.ends[verdict.EndpointID{Kind: verdict.Pod, Namespace: "blue", Name: "a"}].now
+	closed := *e
+	closed.Spans[verdict.Egress] = []table.Span{{From: p.Src, To: p.Src, Set: 12}}
+	r.book.Take(&table.Delta{
+		NewRows:   []*table.Row{{ID: 3, Other: denied}},
+		NewSets:   []*table.Set{{ID: 12, Direction: verdict.Egress, Kind: verdict.Pod, Default: [2]table.RowID{3, 3}}},
+		Endpoints: []table.EndpointChange{{Old: e, New: &closed}},
+	})
+	r.Denied(Denial{Packet: p})
+	if got := r.records(1)[0]; got.Deciding() != got.Egress || got.Ingress != nil {
+		t.Errorf("while egress denies: %+v %+v", got.Egress, got.Ingress)
+	}
+	r.book.Take(&table.Delta{Endpoints: []table.EndpointChange{{Old: &closed, New: e}}})
+	r.Denied(Denial{Packet: p}) // ingress denies it, egress did a moment ago
+	if got := r.records(1)[0]; got.Deciding() != got.Ingress || got.Egress == nil || got.Egress.Trace.Verdict != verdict.Allow {
+		t.Errorf("when egress allows again: %+v %+v", got.Egress, got.Ingress)
+	}
+	p.DstPort = 80
+	r.Denied(Denial{Packet: p}) // nothing denies it any more: egress did
+	if got := r.records(1)[0]; got.Deciding() != got.Egress || !got.Deciding().Known() {
+		t.Errorf("what denied a moment ago: %+v %+v", got.Egress, got.Ingress)
+	}
+	r.clock = r.clock.Add(2 * lately)
+	r.Denied(Denial{Packet: p})
+	if got := r.records(1)[0]; got.Deciding().Known() || r.Disagreed() != 1 {
+		t.Errorf("long after: %+v", got.Deciding())
+	}
+}
+
 // TestFullWindow: what does not fit is counted.
 func TestFullWindow(t *testing.T) {
 	r := newRig(t)

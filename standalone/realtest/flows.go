@@ -31,7 +31,7 @@ func (r *Result) flows(ctx context.Context, c *cluster.Cluster, s *model.State, 
 	missing := map[attempt]cluster.Result{}
 	for _, p := range results {
 		if from, ok := source(c, p.Probe); ok && p.Verdict == verdict.Deny && p.Expect == verdict.Deny {
-			missing[attempt{from, p.Addr, p.Protocol, p.Port}] = p
+			missing[attempt{from, p.Addr, p.Protocol, portOf(p.Protocol, p.Port)}] = p
 		}
 	}
 	var records []flow.Record
@@ -42,7 +42,7 @@ func (r *Result) flows(ctx context.Context, c *cluster.Cluster, s *model.State, 
 		}
 		for i := range records {
 			if p, ok := packetOf(&records[i]); ok && records[i].Verdict == flow.Verdict(verdict.Deny) {
-				delete(missing, attempt{p.Src, p.Dst, p.Protocol, portOf(p)})
+				delete(missing, attempt{p.Src, p.Dst, p.Protocol, portOf(p.Protocol, p.DstPort)})
 			}
 		}
 		if len(missing) == 0 || time.Now().After(deadline) {
@@ -91,10 +91,10 @@ func source(c *cluster.Cluster, p cluster.Probe) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// portOf is the port as a probe names it: ICMP's has none.
-func portOf(p verdict.Packet) uint16 {
-	if verdict.HasPorts(p.Protocol) {
-		return p.DstPort
+// portOf is the port of protocols that have one: ICMP's types are not told apart.
+func portOf(protocol uint8, port uint16) uint16 {
+	if verdict.HasPorts(protocol) {
+		return port
 	}
 	return 0
 }
