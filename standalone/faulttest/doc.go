@@ -6,5 +6,5 @@
 //
 // A short run is part of the tests; a long one is told its size:
 //
-//	go test ./faulttest -run Kills -v -kills 1000 -timeout 15m
+//	go test ./faulttest -run TestFaults/Kills -v -kills 1000 -timeout 15m
 package faulttest

@@ -27,10 +27,10 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 10, "how often TestKills kills the agent")
-	restarts = flag.Int("restarts", 2, "how often TestRestarts kills the API server")
-	tampers  = flag.Int("tampers", 14, "how often TestTampers tries to change the kernel's table")
-	flips    = flag.Int("flips", 200, "how often TestFlips changes policy")
+	killed    = flag.Int("kills", 10, "how often Kills kills the agent")
+	restarted = flag.Int("restarts", 1, "how often Restarts kills the API server")
+	tampered  = flag.Int("tampers", 14, "how often Tampers tries to change the kernel's table")
+	flipped   = flag.Int("flips", 200, "how often Flips changes policy")
 )
 
 // TestMain makes the test's executable the lab's helper too, and the control
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 type planeOptions struct {
 	Dir  string
 	Port int
-	// Fresh installs everything; else that is in its data.
+	// Fresh gives the agent its way in.
 	Fresh bool
 }
 
@@ -67,10 +67,10 @@ func servePlane(text string) error {
 	if err != nil {
 		return err
 	}
+	if err := p.Install(ctx); err != nil { // it starts the webhook too
+		return err
+	}
 	if o.Fresh {
-		if err := p.Install(ctx); err != nil {
-			return err
-		}
 		server := fmt.Sprintf("https://%s:%d", lab.FabricAddr(), lab.ProxyPort)
 		if err := p.IssueKubeconfig(filepath.Join(o.Dir, "agent.kubeconfig"), controlplane.AgentUser(nodeName), []string{controlplane.AgentGroup}, server); err != nil {
 			return err
@@ -83,8 +83,11 @@ func servePlane(text string) error {
 
 // rig is a node with an agent, an API server, and machines that talk.
 type rig struct {
+	// t is the test that runs; ctx ends with the whole rig.
 	t                       *testing.T
+	ctx                     context.Context
 	dir, program            string
+	flags                   []string
 	options                 planeOptions
 	plane                   *exec.Cmd
 	lab                     *lab.Lab
@@ -95,14 +98,15 @@ type rig struct {
 	agent                   *lab.Process
 }
 
-func newRig(t *testing.T) *rig {
+// newRig makes one, whose agent has the flags.
+func newRig(t *testing.T, flags ...string) *rig {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("the lab needs root")
 	}
 	dir, err := os.MkdirTemp("", "faults") // short: sockets lie in it
 	must(t, err)
-	r := &rig{t: t, dir: dir, program: filepath.Join(dir, "tierwall")}
+	r := &rig{t: t, ctx: t.Context(), dir: dir, program: filepath.Join(dir, "tierwall"), flags: flags}
 	t.Cleanup(func() {
 		if !t.Failed() {
 			_ = os.RemoveAll(dir)
@@ -118,7 +122,7 @@ func newRig(t *testing.T) *rig {
 	r.options = planeOptions{Dir: filepath.Join(dir, "plane"), Port: freePort(t), Fresh: true}
 	r.startPlane()
 	r.options.Fresh = false
-	t.Cleanup(r.stopPlane)
+	t.Cleanup(func() { r.t = t; r.stopPlane() })
 	r.lab, err = lab.New(ctx, lab.Spec{
 		Name:      "faults",
 		Nodes:     []lab.Node{{Name: nodeName}},
@@ -194,8 +198,9 @@ func (r *rig) socket() string { return filepath.Join(r.dir, "agent.sock") }
 func (r *rig) startAgent() {
 	r.t.Helper()
 	var err error
-	r.agent, err = r.lab.Run(r.t.Context(), "node:"+nodeName, []string{r.program, "agent", "--node", nodeName,
-		"--kubeconfig", filepath.Join(r.options.Dir, "agent.kubeconfig"), "--status-socket", r.socket()}, nil, r.log)
+	argv := append([]string{r.program, "agent", "--node", nodeName,
+		"--kubeconfig", filepath.Join(r.options.Dir, "agent.kubeconfig"), "--status-socket", r.socket()}, r.flags...)
+	r.agent, err = r.lab.Run(r.ctx, "node:"+nodeName, argv, nil, r.log)
 	must(r.t, err)
 }
 
@@ -218,13 +223,26 @@ func (r *rig) settled(within time.Duration) agent.Applied {
 
 func (r *rig) traffic() *traffic { return startTraffic(r.t, r.client, r.server, r.outside) }
 
-// TestKills kills the agent at random moments of its life: as it starts, as it
-// loads its table beside the one that is there, and as it changes it.
-func TestKills(t *testing.T) {
+// TestFaults breaks one thing after the other on one rig.
+func TestFaults(t *testing.T) {
 	r := newRig(t)
+	for _, fault := range []struct {
+		name string
+		run  func(*testing.T)
+	}{{"Flips", r.flips}, {"Kills", r.kills}, {"Tampers", r.tampers}, {"Restarts", r.restarts}, {"Restore", r.restore}} {
+		t.Run(fault.name, func(t *testing.T) {
+			r.t = t
+			fault.run(t)
+		})
+	}
+}
+
+// kills kills the agent at random moments of its life: as it starts, as it loads
+// its table beside the one that is there, and as it changes it.
+func (r *rig) kills(t *testing.T) {
 	traffic := r.traffic()
 	ctx := t.Context()
-	for n := range *kills {
+	for n := range *killed {
 		if _, err := r.flip(ctx, n); err != nil { // the next one finds another world
 			t.Fatal(err)
 		}
@@ -240,15 +258,14 @@ func TestKills(t *testing.T) {
 	}
 	r.settled(time.Minute)
 	traffic.result()
-	t.Logf("%d kills", *kills)
+	t.Logf("%d kills", *killed)
 }
 
-// TestRestarts kills the API server; when it is back, the agent follows it.
-func TestRestarts(t *testing.T) {
-	r := newRig(t)
+// restarts kills the API server; when it is back, the agent follows it.
+func (r *rig) restarts(t *testing.T) {
 	traffic := r.traffic()
 	var longest time.Duration
-	for n := range *restarts {
+	for n := range *restarted {
 		r.stopPlane()
 		r.startPlane()
 		change, err := r.flip(t.Context(), n)
@@ -258,29 +275,29 @@ func TestRestarts(t *testing.T) {
 		longest = max(longest, time.Since(began))
 	}
 	traffic.result()
-	t.Logf("%d restarts of the API server; the agent followed after %s at most", *restarts, longest.Round(time.Millisecond))
+	t.Logf("%d restarts of the API server; the agent followed after %s at most", *restarted, longest.Round(time.Millisecond))
 }
 
 // follows waits until a change is in the kernel.
 func (r *rig) follows(change done, within time.Duration) {
 	r.t.Helper()
 	for limit := time.Now().Add(within); ; {
-		if r.settled(within).Objects[change.key] == change.version {
+		has := r.settled(within).Objects[change.key]
+		if has == change.version {
 			return
 		}
 		if time.Now().After(limit) {
-			r.t.Fatalf("%s of version %s is not enforced after %s (log: %s)", change.key, change.version, within, r.log.Name())
+			r.t.Fatalf("%s of version %s is not enforced after %s, but version %q (log: %s)", change.key, change.version, within, has, r.log.Name())
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// TestTampers tries to change the table as other programs might.
-func TestTampers(t *testing.T) {
-	r := newRig(t)
+// tampers tries to change the table as other programs might.
+func (r *rig) tampers(t *testing.T) {
 	traffic := r.traffic()
 	did := 0
-	for n := range *tampers {
+	for n := range *tampered {
 		for _, deed := range []string{
 			"flush ruleset", "delete table inet tierwall", "flush table inet tierwall", "flush chain inet tierwall forward",
 			"insert rule inet tierwall forward accept", "add chain inet tierwall forward { policy drop; }", "add chain inet tierwall x",
@@ -296,7 +313,7 @@ func TestTampers(t *testing.T) {
 	}
 	r.settled(time.Minute)
 	traffic.result()
-	t.Logf("%d attempts, nft reports %d as done", *tampers, did)
+	t.Logf("%d attempts, nft reports %d as done", *tampered, did)
 }
 
 func (r *rig) nft(deed string) error {
@@ -308,18 +325,108 @@ func (r *rig) nft(deed string) error {
 	return err
 }
 
-// TestFlips changes policy, sets and labels without pause, each once the last is
-// in the kernel.
-func TestFlips(t *testing.T) {
-	r := newRig(t)
+// flips changes policy, sets and labels without pause, each once the last is in
+// the kernel.
+func (r *rig) flips(t *testing.T) {
 	traffic := r.traffic()
 	began := time.Now()
-	for n := range *flips {
+	for n := range *flipped {
 		change, err := r.flip(t.Context(), n)
 		must(t, err)
 		r.follows(change, time.Minute)
 	}
 	took := time.Since(began)
 	traffic.result()
-	t.Logf("%d flips, each enforced before the next, %s each with the API server's part", *flips, (took / time.Duration(*flips)).Round(10*time.Microsecond))
+	t.Logf("%d flips, each enforced before the next, %s each with the API server's part", *flipped, (took / time.Duration(*flipped)).Round(10*time.Microsecond))
+}
+
+// restore puts the API server's data back to what it was: versions are lower than
+// what the agent has seen, and what came after is gone. The agent follows.
+func (r *rig) restore(t *testing.T) {
+	traffic := r.traffic()
+	ctx := t.Context()
+	r.stopPlane()
+	etcd, copied := filepath.Join(r.options.Dir, "etcd"), filepath.Join(r.dir, "etcd-before")
+	must(t, os.CopyFS(copied, os.DirFS(etcd)))
+	r.startPlane()
+	later, err := r.policy(ctx, "later", object{"selector": "app == 'nobody'"})
+	must(t, err)
+	for n := range 40 {
+		change, err := r.flip(ctx, n)
+		must(t, err)
+		r.follows(change, time.Minute)
+	}
+	if r.settled(time.Minute).Objects[later.key] != later.version {
+		t.Fatal("the policy that is to vanish is not known")
+	}
+	r.stopPlane()
+	must(t, os.RemoveAll(etcd))
+	must(t, os.CopyFS(etcd, os.DirFS(copied)))
+	r.startPlane()
+	change, err := r.flip(ctx, 0)
+	must(t, err)
+	began := time.Now()
+	r.follows(change, 2*time.Minute)
+	for limit := time.Now().Add(2 * time.Minute); r.settled(time.Minute).Objects[later.key] != ""; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("a policy that is no more is still known")
+		}
+	}
+	t.Logf("version %s before, %s after the restore; followed after %s", later.version, change.version, time.Since(began).Round(time.Millisecond))
+	traffic.result()
+}
+
+// TestCutDenied: with --cut-denied an open connection that a change denies ends,
+// and no other, whichever end speaks.
+func TestCutDenied(t *testing.T) {
+	r := newRig(t, "--cut-denied")
+	tr := &traffic{t: t, client: r.client, server: r.server, outside: r.outside, said: map[string]int{}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	tr.serve(ctx)
+	dial := func(from machine, port uint16) (c net.Conn) {
+		t.Helper()
+		must(t, from.in(func() {
+			var err error
+			c, err = net.DialTimeout("tcp", r.server.at(port).String(), patience)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := roundTrip(c); err != nil {
+				t.Error(err)
+			}
+		}))
+		return c
+	}
+	denied, allowed := dial(r.client, tcpOpen), dial(r.outside, tcpOutside)
+	if t.Failed() {
+		t.FailNow()
+	}
+	defer denied.Close()
+	defer allowed.Close()
+	change, err := r.policy(ctx, "server", object{"selector": "app == 'server'", "types": []string{"Ingress"},
+		"ingress": []object{rule("Allow", "TCP", object{"nets": []string{r.outside.addr.String() + "/32"}}, ports(tcpOutside))}})
+	must(t, err)
+	r.follows(change, time.Minute)
+	for limit := time.Now().Add(10 * time.Second); ; { // soon after, off the way of changes
+		_ = denied.SetDeadline(time.Now().Add(200 * time.Millisecond))
+		_, err := denied.Write([]byte{'x'})
+		if err == nil {
+			_, err = denied.Read(make([]byte, 1))
+		}
+		if err != nil {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the connection that is denied goes on")
+		}
+	}
+	for range 20 {
+		must(t, roundTrip(allowed))
+	}
+	_ = denied.SetDeadline(time.Now().Add(2 * time.Second))
+	if _, err := denied.Read(make([]byte, 1)); err == nil { // the answer to what was sent above, if it got there
+		t.Error("the connection that was cut goes on")
+	}
 }
