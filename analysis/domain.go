@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/evaluate"
 	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/selector"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -153,4 +155,50 @@ func domainsOf(s *model.State, p *model.Policy) (all []string) {
 	eachDomain(s, p, func(u DomainUse, _ domain.Pattern) { all = append(all, u.Domain) })
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// domainsElsewhere finds rules that select nothing but network sets of domains
+// where domains do not count: they match nothing (semantics.md section 16).
+func (f *finder) domainsElsewhere(p *model.Policy) {
+	if len(f.domainSets) == 0 {
+		return
+	}
+	for _, d := range verdict.Directions {
+		for i := range p.Rules[d] {
+			r := &p.Rules[d][i]
+			for _, side := range []struct {
+				name string
+				*model.Peer
+				counts bool
+			}{{"source", &r.Source, false}, {"destination", &r.Destination, d == verdict.Egress && r.Action == verdict.ActionAllow}} {
+				if set := f.onlyDomains(side.Selector); set != nil && !side.counts {
+					f.say(p, "domains-elsewhere", fmt.Sprintf("spec.%s[%d].%s.selector", d, r.Index, side.name), "give the set nets, or allow its domains in an egress rule",
+						"the rule matches nothing: %s has domains alone, and these count only in the destination of an egress rule that allows", SetRef(set))
+				}
+			}
+		}
+	}
+}
+
+// onlyDomains returns a network set that the selector selects if all that it
+// selects are sets of domains without nets; else nil.
+func (f *finder) onlyDomains(s *selector.Selector) *model.NetworkSet {
+	if s == nil {
+		return nil
+	}
+	at := slices.IndexFunc(f.domainSets, func(n *model.NetworkSet) bool { return s.Matches(f.state.SetLabels(n)) })
+	if at < 0 {
+		return nil
+	}
+	for _, n := range f.state.NetworkSets {
+		if len(n.Nets) > 0 && s.Matches(f.state.SetLabels(n)) {
+			return nil
+		}
+	}
+	for _, e := range f.state.Endpoints {
+		if s.Matches(f.state.Labels(e)) {
+			return nil
+		}
+	}
+	return f.domainSets[at]
 }

@@ -84,3 +84,50 @@ func TestDomainWords(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// TestDomainsElsewhere: a rule that matches nothing because the sets that it
+// selects have only domains is found; where they count, or something else is
+// selected, it is not.
+func TestDomainsElsewhere(t *testing.T) {
+	s := model.NewState()
+	domains := []domain.Pattern{domain.MustParsePattern("*.example.com")}
+	s.Apply(
+		model.Put(&model.NetworkSet{Name: "names", Labels: map[string]string{"set": "names"}, Domains: domains}),
+		model.Put(&model.NetworkSet{Name: "both", Labels: map[string]string{"set": "both"}, Domains: domains, Nets: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}),
+		model.Put(&model.NetworkSet{Name: "empty", Labels: map[string]string{"set": "empty"}}),
+		model.Put(&model.Endpoint{ID: verdict.EndpointID{Kind: verdict.Pod, Namespace: "blue", Name: "a"}, Labels: map[string]string{"app": "a"}}),
+	)
+	for _, row := range []struct {
+		name   string
+		d      verdict.Direction
+		action verdict.Action
+		source bool
+		sel    string
+		want   bool
+	}{
+		{"a source", verdict.Ingress, verdict.ActionAllow, true, "set == 'names'", true},
+		{"a destination that is denied", verdict.Egress, verdict.ActionDeny, false, "set == 'names'", true},
+		{"one that is allowed", verdict.Egress, verdict.ActionAllow, false, "set == 'names'", false},
+		{"with nets", verdict.Ingress, verdict.ActionAllow, true, "set == 'both'", false},
+		{"beside one with nets", verdict.Ingress, verdict.ActionAllow, true, "has(set)", false},
+		{"beside a pod", verdict.Ingress, verdict.ActionAllow, true, "set == 'names' || app == 'a'", false},
+		{"a set of nothing", verdict.Ingress, verdict.ActionAllow, true, "set == 'empty'", false},
+	} {
+		r := model.Rule{Index: 2, Action: row.action}
+		if row.source {
+			r.Source.Selector = selector.MustParse(row.sel)
+		} else {
+			r.Destination.Selector = selector.MustParse(row.sel)
+		}
+		p := &model.Policy{ID: verdict.PolicyID{Kind: "GlobalNetworkPolicy", Name: "p"}, Tier: "default", Selector: selector.MustParse("app == 'b'")}
+		p.Applies[row.d], p.Rules[row.d] = true, []model.Rule{r}
+		s.Apply(model.Put(p))
+		found := false
+		for _, f := range analysis.Findings(s) {
+			found = found || f.Code == "domains-elsewhere"
+		}
+		if found != row.want {
+			t.Errorf("%s: found is %v", row.name, found)
+		}
+	}
+}

@@ -15,7 +15,8 @@ import (
 
 // Findings returns what is right in the policies and may not be what was meant,
 // as warnings with stable codes, sorted: log-only, egress-empty, egress-no-dns,
-// not-selector-alone, negative-selects-hosts, order-tie, service-port. With ids it is about
+// not-selector-alone, negative-selects-hosts, order-tie, service-port,
+// domains-elsewhere. With ids it is about
 // these policies alone. Staged policies are looked at in State.Pending. An
 // endpoint that a finding names stands for all with its labels.
 func Findings(s *model.State, ids ...verdict.PolicyID) []model.Problem {
@@ -69,6 +70,8 @@ type finder struct {
 	oracle *evaluate.Oracle
 	// endpoints are one of each sort: see kinds.
 	endpoints []*model.Endpoint
+	// domainSets are the network sets that have domains alone, in order.
+	domainSets []*model.NetworkSet
 	// about limits it to these policies; empty is all.
 	about map[verdict.PolicyID]bool
 	found []model.Problem
@@ -76,7 +79,13 @@ type finder struct {
 }
 
 func newFinder(s *model.State, endpoints []*model.Endpoint) *finder {
-	return &finder{state: s, oracle: evaluate.New(s), endpoints: endpoints, about: map[verdict.PolicyID]bool{}, said: map[[2]string]bool{}}
+	f := &finder{state: s, oracle: evaluate.New(s), endpoints: endpoints, about: map[verdict.PolicyID]bool{}, said: map[[2]string]bool{}}
+	for _, n := range s.SortedNetworkSets() {
+		if len(n.Domains) > 0 && len(n.Nets) == 0 {
+			f.domainSets = append(f.domainSets, n)
+		}
+	}
+	return f
 }
 
 // kinds returns one endpoint of all that no policy's selector tells apart, and
@@ -106,6 +115,7 @@ func (f *finder) all() []model.Problem {
 			f.notSelectorAlone(p)
 			f.hosts(p)
 			f.servicePorts(p)
+			f.domainsElsewhere(p)
 		}
 	}
 	seen := map[string]bool{}
