@@ -14,7 +14,7 @@ CHART_VERSION := $(shell sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/tierwall/C
 LINTER     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-ui picture e2e e2e-smoke image cluster cluster-down lint generate verify bench FORCE
+.PHONY: help setup build demo test test-ui picture shots bench-ui e2e e2e-smoke image cluster cluster-down lint generate verify bench FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,14 @@ test-ui: build ## the Manager: checks, units, and tests in a real Chromium again
 picture: build ## docs/pictures/manager.png, from the real server
 	@test/setup.sh browser
 	cd ui && npm run --silent picture
+
+shots: build ## a screenshot of every screen in light, dark and at 320 px, in ui/test-results/shots
+	@test/setup.sh browser
+	cd ui && npm run --silent shots
+
+bench-ui: build ## the Manager at 50 tiers, 2,000 policies and 5,000 endpoints, measured in Chromium
+	@test/setup.sh browser
+	cd ui && npm run --silent bench
 
 image: $(PRODUCT) ## bin/tierwall.tar, an image for ctr, docker or podman to load
 	@cd tools && $(GO) run ./image -o ../bin/tierwall.tar -name docker.io/tierwall/tierwall:$(CHART_VERSION) \

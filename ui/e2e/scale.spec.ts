@@ -1,6 +1,6 @@
 /**
  * The Manager at 50 tiers, 2,000 policies and 5,000 endpoints, measured in the browser: how long the first
- * paint, a filter, and the page's longest standstill while one types in the form. `make scale-ui`; not in CI,
+ * paint, a filter, and the page's longest standstill while one types in the form. `make bench-ui`; not in CI,
  * since filling the control plane takes minutes and a busy machine says nothing about the page.
  */
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /** Creating and editing a policy: form, YAML and picture are views of one text. */
-import { Alert, Button, CopyButton, Grid, Group, Skeleton, Stack, Tabs, Text, Title } from '@mantine/core';
+import { ActionIcon, Alert, Button, CopyButton, Grid, Group, Skeleton, Stack, Tabs, Text, Title } from '@mantine/core';
 import { lazy, memo, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import type { PolicyApi, StoredObject } from '../api';
 import { Beside } from '../beside/Beside';
@@ -196,9 +196,9 @@ function Actions({ api, store, save, history, id, onStored, allowed, missing, wa
         <Button onClick={() => save.save(store.text())} loading={save.busy} disabled={forbidden || id.kind === undefined} aria-describedby={forbidden ? 'why-not' : undefined}>{id.kind && isStaged(id.kind) ? 'Save staged' : 'Save'}</Button>
         <Button variant="default" onClick={() => setDialog('saveAs')} disabled={id.kind === undefined}>Save as</Button>
         <Button variant="default" onClick={() => setDialog('preview')}>Preview</Button>
-        <Button variant="subtle" onClick={() => change({ type: 'undo' })} disabled={history.past.length === 0}>Undo</Button>
-        <Button variant="subtle" onClick={() => change({ type: 'redo' })} disabled={history.future.length === 0}>Redo</Button>
-        <Button variant="subtle" onClick={() => download(`${id.name || 'policy'}.yaml`, text)}>Download YAML</Button>
+        <ActionIcon variant="default" size="input-sm" aria-label="Undo" title="Undo" onClick={() => change({ type: 'undo' })} disabled={history.past.length === 0}>↶</ActionIcon>
+        <ActionIcon variant="default" size="input-sm" aria-label="Redo" title="Redo" onClick={() => change({ type: 'redo' })} disabled={history.future.length === 0}>↷</ActionIcon>
+        <Button variant="subtle" size="compact-sm" onClick={() => download(`${id.name || 'policy'}.yaml`, text)}>Download YAML</Button>
         <Copy label="Copy as YAML" value={text} />
         <Copy label="Copy as command" value={asCommand(text)} />
       </Group>
@@ -221,7 +221,7 @@ function whyNot(missing: string | undefined): string {
 }
 
 function Copy({ label, value }: { label: string; value: string }) {
-  return <CopyButton value={value}>{({ copied, copy }) => <Button variant="subtle" onClick={copy}>{copied ? 'Copied' : label}</Button>}</CopyButton>;
+  return <CopyButton value={value}>{({ copied, copy }) => <Button variant="subtle" size="compact-sm" onClick={copy}>{copied ? 'Copied' : label}</Button>}</CopyButton>;
 }
 
 function download(name: string, text: string) {
