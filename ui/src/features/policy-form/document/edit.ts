@@ -77,13 +77,10 @@ export function editText(text: string, edit: Edit): string {
   const after = document.toString(style);
   if (before === after) return text;
   const carried = carryOver(text, before, after);
-  return carried !== undefined && sameValue(carried, after) ? carried : after;
-}
-
-/** Lines are text, not meaning: what was carried over must still say what the edit said. */
-function sameValue(a: string, b: string): boolean {
-  const [left, right] = [readText(a), readText(b)];
-  return left.document !== undefined && right.document !== undefined && JSON.stringify(left.value) === JSON.stringify(right.value);
+  if (carried === undefined || carried === after) return after;
+  // Lines are text, not meaning: what was carried over must still say what the edit said.
+  const said = readText(carried).value;
+  return said && JSON.stringify(said) === JSON.stringify(document.toJS()) ? carried : after;
 }
 
 /** How a text is laid out, so that what is written looks like what stands there. */

@@ -4,10 +4,10 @@ import { lazy, memo, Suspense, useCallback, useEffect, useMemo, useState } from 
 import type { PolicyApi, StoredObject } from '../api';
 import { Beside } from '../beside/Beside';
 import { identity, identityOf, newKubernetesPolicy, type Identity } from '../document/copy';
-import { editText, readText, type Reading } from '../document/edit';
+import { readText, type Reading } from '../document/edit';
 import type { History } from '../document/history';
 import { family, isGlobal, isStaged, policyKind } from '../document/kinds';
-import { newPolicy, readPolicy, set } from '../document/policy';
+import { newPolicy, readPolicy } from '../document/policy';
 import type { DocumentStore } from '../document/store';
 import { ClusterForm } from '../form/ClusterForm';
 import { FormProvider } from '../form/context';
@@ -122,7 +122,7 @@ export function PolicyEditor(props: PolicyEditorProps) {
 
 /** What the server is asked about: a policy that has no name yet is read all the same. The line of the name stays where it is. */
 function named(text: string, id: Identity): string {
-  return id.kind && id.name === '' && /^\s+name: (""|'')?\s*$/m.test(text) ? editText(text, set(['metadata', 'name'], 'new-policy')) : text;
+  return id.kind && id.name === '' ? text.replace(/^([ \t]+name:)[ \t]*(""|'')?[ \t]*$/m, '$1 new-policy') : text;
 }
 
 /** What is stored is called so, whatever the text is edited to say; undefined for what is not stored. */
