@@ -64,6 +64,7 @@ func (p *ControlPlane) serve(ctx context.Context, etcd []string) <-chan error {
 	if p.options.Kubelets {
 		args = append(args, // of a flag that comes twice the last one holds
 			"--endpoint-reconciler-type=lease",
+			"--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
 			"--enable-admission-plugins=NodeRestriction",
 			"--kubelet-certificate-authority="+pki("ca.crt"),
 			"--kubelet-client-certificate="+pki(kubeletClient+".crt"),

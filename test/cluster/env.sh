@@ -9,7 +9,9 @@ control=$name-control
 export TIERWALL_CLUSTER_DIR=$home
 
 node_address() { echo "172.30.0.$((10 + $1))"; }
-node_pods() { echo "10.244.$1"; } # the first three octets of a /24
+node_address6() { echo "fd00:172:30::$((10 + $1))"; }
+node_pods() { echo "10.244.$1"; }         # the first three octets of a /24
+node_pods6() { echo "fd00:10:244:$1::"; } # a /64
 
 # start NAME COMMAND...: a program in the background, its log in $state/log and
 # its pid, with the time at which it started, in $state/processes

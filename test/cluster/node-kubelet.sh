@@ -68,7 +68,7 @@ attach='"type":"ptp","ipMasq":false'
 mkdir -p /etc/cni/net.d
 cat >/etc/cni/net.d/10-pods.conflist <<C
 {"cniVersion":"0.4.0","name":"pods","plugins":[
- {$attach,"mtu":1500,"ipam":{"type":"host-local","ranges":[[{"subnet":"$(node_pods "$i").0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
+ {$attach,"mtu":1500,"ipam":{"type":"host-local","ranges":[[{"subnet":"$(node_pods "$i").0/24"}],[{"subnet":"$(node_pods6 "$i")/64"}]],"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}},
  {"type":"portmap","capabilities":{"portMappings":true}}]}
 C
 cat >"$own/containerd.toml" <<C
@@ -113,5 +113,5 @@ for archive in "$home"/images/*.tar; do
 done
 start "proxy$i" kube-proxy --config="$own/proxy.yaml"
 start "kubelet$i" kubelet --config="$own/kubelet.yaml" --kubeconfig="$state/control/$node.kubeconfig" \
-  --hostname-override="$node" --node-ip="$(node_address "$i")"
+  --hostname-override="$node" --node-ip="$(node_address "$i"),$(node_address6 "$i")"
 wait

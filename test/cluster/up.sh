@@ -29,10 +29,11 @@ ip netns add $control
 ip -n $control link set lo up
 ip -n $control link add br0 type bridge
 ip -n $control addr add "$(node_address 0)/24" dev br0
+ip -n $control addr add "$(node_address6 0)/64" dev br0 nodad
 ip -n $control link set br0 up
 # what goes from node to node here is not this namespace's business
 $in_control sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null || true
-$in_control sysctl -qw net.ipv4.ip_forward=1
+$in_control sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 names=()
 for i in $(seq "$nodes"); do
   node=$name-node$i
@@ -42,13 +43,18 @@ for i in $(seq "$nodes"); do
   ip -n "$node" link add eth0 type veth peer name "node$i" netns $control
   ip -n $control link set "node$i" master br0 up
   ip -n "$node" addr add "$(node_address "$i")/24" dev eth0
+  ip -n "$node" addr add "$(node_address6 "$i")/64" dev eth0 nodad
   ip -n "$node" link set eth0 up
   ip -n "$node" route add default via "$(node_address 0)"
+  ip -n "$node" route add default via "$(node_address6 0)"
   ip -n $control route add "$(node_pods "$i").0/24" via "$(node_address "$i")"
+  ip -n $control route add "$(node_pods6 "$i")/64" via "$(node_address6 "$i")"
   for other in $(seq "$nodes"); do
-    [ "$other" = "$i" ] || ip -n "$node" route add "$(node_pods "$other").0/24" via "$(node_address "$other")"
+    [ "$other" = "$i" ] && continue
+    ip -n "$node" route add "$(node_pods "$other").0/24" via "$(node_address "$other")"
+    ip -n "$node" route add "$(node_pods6 "$other")/64" via "$(node_address6 "$other")"
   done
-  ip netns exec "$node" sysctl -qw net.ipv4.ip_forward=1
+  ip netns exec "$node" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 done
 
 start control $in_control "$bin/controlplane" "$state/control" "$(node_address 0)" "${names[@]}"
@@ -61,7 +67,7 @@ say "the API server is ready"
 start controller-manager $in_control "$bin/kube-controller-manager" --kubeconfig="$state/control/controller-manager.kubeconfig" \
   --root-ca-file="$state/control/pki/ca.crt" --service-account-private-key-file="$state/control/pki/sa.key" \
   --use-service-account-credentials=true --leader-elect=false --bind-address=127.0.0.1 \
-  --allocate-node-cidrs=false --cluster-cidr=10.244.0.0/16 --service-cluster-ip-range=10.96.0.0/16
+  --allocate-node-cidrs=false --cluster-cidr=10.244.0.0/16,fd00:10:244::/48 --service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112
 start scheduler $in_control "$bin/kube-scheduler" --kubeconfig="$state/control/scheduler.kubeconfig" --leader-elect=false --bind-address=127.0.0.1
 for i in $(seq "$nodes"); do
   start "node$i" "$here/node-$kind.sh" "$i"

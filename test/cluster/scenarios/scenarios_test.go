@@ -54,6 +54,35 @@ func TestPodToPod(t *testing.T) {
 	})
 }
 
+// TestIPv6: the same over IPv6, also by a service.
+func TestIPv6(t *testing.T) {
+	w := newWorld(t)
+	server := w.pod("server", w.nodes[0])
+	to := net.JoinHostPort(w.address(server, 6), "80")
+	w.pod("friend", w.nodes[1])
+	w.pod("stranger", w.nodes[1])
+	w.pod("neighbour", w.nodes[0])
+	service, err := w.client.CoreV1().Services(w.namespace).Create(w.ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "server"},
+		Spec: corev1.ServiceSpec{
+			IPFamilies: []corev1.IPFamily{corev1.IPv6Protocol}, Selector: map[string]string{"app": "server"},
+			Ports: []corev1.ServicePort{{Port: 8080, TargetPort: intstr.FromInt(80)}},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := net.JoinHostPort(service.Spec.ClusterIP, "8080")
+	w.expect(true, "stranger", to)
+	w.expect(true, "stranger", by)
+	w.apply(onlyFriend)
+	w.expect(false, "stranger", to)
+	w.expect(false, "neighbour", to)
+	w.expect(true, "friend", to)
+	w.expect(false, "stranger", by)
+	w.expect(true, "friend", by)
+}
+
 // TestServices: policy sees a service's pods behind the addresses of the service
 // and of the nodes.
 func TestServices(t *testing.T) {

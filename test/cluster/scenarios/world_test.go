@@ -126,6 +126,19 @@ func (w *world) ready(name string) *corev1.Pod {
 	return got
 }
 
+// address is that of a pod in a family, 4 or 6; the test is skipped where the
+// pods have none.
+func (w *world) address(p *corev1.Pod, family int) string {
+	w.Helper()
+	for _, ip := range p.Status.PodIPs {
+		if is6 := strings.Contains(ip.IP, ":"); is6 == (family == 6) {
+			return ip.IP
+		}
+	}
+	w.Skipf("pods have no IPv%d addresses", family)
+	return ""
+}
+
 func isReady(p *corev1.Pod) bool {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {
