@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -50,14 +51,11 @@ func statusCommand() *cobra.Command {
 			"or KubernetesNetworkPolicy/NAMESPACE/NAME.\n\n" +
 			"What it prints is what `tierwall server` has written into the cluster: a condition on each policy, and,\n" +
 			"since Kubernetes' own NetworkPolicy has no status, a list of those.",
-		Example: "  tierwall status\n  tierwall status blue/allow-dns --wait --timeout 10s",
+		Example: "  tierwall status --wait\n  tierwall status blue/allow-dns --wait --timeout 10s",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.output != "" && o.output != "json" {
 				return usagef("unknown output %q: there is json", o.output)
-			}
-			if o.wait && len(args) == 0 {
-				return usagef("--wait needs a policy to wait for")
 			}
 			config, err := cluster.Config(o.kubeconfig, o.context)
 			if err != nil {
@@ -74,7 +72,7 @@ func statusCommand() *cobra.Command {
 	f.StringVar(&o.context, "context", "", "context of the kubeconfig")
 	f.StringVar(&o.namespace, "server-namespace", nodereport.Namespace, "namespace of `tierwall server`, where the list of nodes is")
 	f.StringVarP(&o.output, "output", "o", "", "json, or a table")
-	f.BoolVar(&o.wait, "wait", false, "wait until the policy, as it is now, is in the kernel of every node")
+	f.BoolVar(&o.wait, "wait", false, "wait until the policy, as it is now, is in the kernel of every node; without one, until all nodes are in step")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait")
 	f.Lookup("server-namespace").Usage = "namespace of the server, where the list of nodes is"
 	return cmd
@@ -86,16 +84,12 @@ func (o *statusOptions) nodes(cmd *cobra.Command, config *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	m, err := client.CoreV1().ConfigMaps(o.namespace).Get(cmd.Context(), nodereport.ConfigMap, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("no node has reported yet: the server has published no list of nodes in namespace %s (is it running, and do agents have --server?)", o.namespace)
+	list, err := o.list(cmd.Context(), client)
+	if o.wait {
+		list, err = o.allInStep(cmd.Context(), client)
 	}
 	if err != nil {
-		return fmt.Errorf("list of nodes: %w", err)
-	}
-	var list []nodereport.Node
-	if err := json.Unmarshal([]byte(m.Data[nodereport.NodesKey]), &list); err != nil {
-		return fmt.Errorf("list of nodes: %w", err)
+		return err
 	}
 	if o.output == "json" {
 		return writeJSON(cmd, list)
@@ -106,6 +100,47 @@ func (o *statusOptions) nodes(cmd *cobra.Command, config *rest.Config) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", n.Name, n.State, time.Since(n.Since).Round(time.Second), n.Policies, n.Drift, n.Error)
 	}
 	return w.Flush()
+}
+
+// list reads the list of nodes.
+func (o *statusOptions) list(ctx context.Context, client kubernetes.Interface) ([]nodereport.Node, error) {
+	m, err := client.CoreV1().ConfigMaps(o.namespace).Get(ctx, nodereport.ConfigMap, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("no node has reported yet: the server has published no list of nodes in namespace %s (is it running, and do agents know of it?)", o.namespace)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list of nodes: %w", err)
+	}
+	var list []nodereport.Node
+	if err := json.Unmarshal([]byte(m.Data[nodereport.NodesKey]), &list); err != nil {
+		return nil, fmt.Errorf("list of nodes: %w", err)
+	}
+	return list, nil
+}
+
+// lookAgain is how often the list of nodes is read while it is waited for; it is
+// published once a second at most.
+const lookAgain = 500 * time.Millisecond
+
+// allInStep waits until all nodes are in step.
+func (o *statusOptions) allInStep(ctx context.Context, client kubernetes.Interface) ([]nodereport.Node, error) {
+	ctx, stop := context.WithTimeout(ctx, o.timeout)
+	defer stop()
+	for {
+		list, err := o.list(ctx, client)
+		i := slices.IndexFunc(list, func(n nodereport.Node) bool { return n.State != nodereport.InStep })
+		if err == nil && i < 0 {
+			return list, nil
+		}
+		select {
+		case <-ctx.Done():
+			if err == nil {
+				err = fmt.Errorf("node %s is not in step: %s %s", list[i].Name, list[i].State, list[i].Error)
+			}
+			return nil, fmt.Errorf("waited %s: %w", o.timeout, err)
+		case <-time.After(lookAgain):
+		}
+	}
 }
 
 func writeJSON(cmd *cobra.Command, v any) error {
@@ -125,7 +160,7 @@ type policyStatus struct {
 }
 
 func statusOfPolicy(p statusKind, u *unstructured.Unstructured) policyStatus {
-	out := policyStatus{Policy: p.id.String(), Generation: u.GetGeneration()}
+	out := policyStatus{Policy: p.id.String(), Generation: u.GetGeneration(), judged: p.resource.Group == v3.Group}
 	var s v3.Status
 	part, _, _ := unstructured.NestedMap(u.Object, "status")
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(part, &s); err != nil {
@@ -159,8 +194,12 @@ func listed(p statusKind, generation int64, list *unstructured.Unstructured) pol
 	return out
 }
 
-// done reports whether every node has the policy as it is now.
+// done reports whether every node has the policy as it is now, and, of kinds that
+// are judged, whether it was.
 func (p policyStatus) done() bool {
+	if p.judged && (p.Accepted == nil || p.Accepted.ObservedGeneration != p.Generation) {
+		return false
+	}
 	return p.Programmed != nil && p.Programmed.ObservedGeneration == p.Generation && p.Programmed.Status == metav1.ConditionTrue
 }
 
@@ -246,7 +285,6 @@ func (o *statusOptions) policy(cmd *cobra.Command, config *rest.Config, text str
 	if o.wait && !now.done() {
 		now, err = o.await(cmd.Context(), r, name, read)
 	}
-	now.judged = p.resource.Group == v3.Group
 	if err != nil {
 		return fmt.Errorf("%s is not in the kernel of every node: %w\n%s", p.id, err, now.line())
 	}

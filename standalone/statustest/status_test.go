@@ -183,6 +183,9 @@ func TestStatus(t *testing.T) {
 	w.programmed("on-one", "True (1 of 1 nodes)")
 	w.programmed("nowhere", "True (0 of 0 nodes)")
 	w.says("n2     in step")
+	if out, code := w.status("--wait"); code != 0 || strings.Count(out, "in step") != 2 {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
 	if out, code := w.status("none"); code != 2 || !strings.Contains(out, "not found") {
 		t.Errorf("a policy that is not there: exit %d\n%s", code, out)
 	}
@@ -199,6 +202,9 @@ func TestStatus(t *testing.T) {
 	w.says("n2     behind")
 	w.says(errBroken.Error())
 	if out, code := w.status("everywhere", "--wait", "--timeout", "100ms"); code != 2 || !strings.Contains(out, "waited 100ms") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	if out, code := w.status("--wait", "--timeout", "100ms"); code != 2 || !strings.Contains(out, "node n2 is not in step: behind") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 	two.broken.Store(false)
