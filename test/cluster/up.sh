@@ -78,6 +78,13 @@ for _ in $(seq 600); do
   sleep 0.2
 done
 [ "$(ready)" = "$nodes" ] || fail "$(ready) of $nodes nodes are ready: see $state/log"
+# kubelets and the plugin have these networks from their own configuration; the API
+# says so as in clusters whose controller hands them out
+for i in $(seq "$nodes"); do
+  nets="\"$(node_pods "$i").0/24\""
+  [ "$kind" = pods ] || nets="$nets,\"$(node_pods6 "$i")/64\""
+  "$here/kubectl.sh" patch node "$name-node$i" -p "{\"spec\":{\"podCIDR\":\"$(node_pods "$i").0/24\",\"podCIDRs\":[$nets]}}" >/dev/null
+done
 for _ in $(seq 300); do
   "$here/kubectl.sh" -n default get serviceaccount default >/dev/null 2>&1 && break
   sleep 0.1

@@ -57,7 +57,7 @@ func TestRender(t *testing.T) {
 		{"several-servers", []string{"server.replicas=2", "server.certificateSecret=webhook"}},
 		{"everything-else", []string{
 			"image.repository=registry.example/tierwall", "image.tag=v1", "imagePullSecrets[0].name=pull", "kubernetes.host=api.example",
-			"agent.verbose=true", "agent.remove=true", "agent.maxUnavailable=1", "agent.podAnnotations.a=b", "server.verbose=true", "roles.create=false",
+			"agent.verbose=true", "agent.remove=true", "agent.podInterfaces={cali*,cni0}", "agent.maxUnavailable=1", "agent.podAnnotations.a=b", "server.verbose=true", "roles.create=false",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,6 +127,7 @@ func TestRefused(t *testing.T) {
 	helm := program(t)
 	for _, c := range []struct{ chart, set, want string }{
 		{"tierwall", "server.replicas=0", "/server/replicas"},
+		{"tierwall", "agent.podInterfaces={*}", "/agent/podInterfaces/0"},
 		{"tierwall", "agent.maxUnavailable=0", "/agent/maxUnavailable"},
 		{"tierwall", "agent.maxUnavailable=some", "/agent/maxUnavailable"},
 		{"tierwall", "agent.health.port=70000", "/agent/health/port"},
