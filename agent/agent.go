@@ -472,7 +472,10 @@ func (a *agent) apply(ctx context.Context) error {
 func (a *agent) settings(ctx context.Context) dataplane.Settings {
 	s := a.compiler.SettingsOf(a.Node)
 	out := settings(s)
-	out.DNS = a.names.settle(ctx, s.DNS)
+	var forgotten []model.Change
+	if out.DNS, forgotten = a.names.settle(ctx, s.DNS); len(forgotten) > 0 {
+		a.compile(forgotten)
+	}
 	if n := a.near.Nodes[a.Node]; n != nil {
 		out.PodNets = n.PodNets
 	}

@@ -121,20 +121,21 @@ func (n *namer) ask(c *compile.Compiler) {
 }
 
 // settle hands on what the settings say, and returns what the kernel is to hand
-// over: nothing as long as no policy here speaks of names.
-func (n *namer) settle(ctx context.Context, s model.DNSSettings) *dataplane.DNS {
+// over, nothing as long as no policy here speaks of names, and what is forgotten.
+func (n *namer) settle(ctx context.Context, s model.DNSSettings) (*dataplane.DNS, []model.Change) {
 	if n == nil {
-		return nil
+		return nil, nil
 	}
+	var forgotten Learning
 	if n.told == nil || !reflect.DeepEqual(*n.told, s) {
 		n.told = &s
-		n.learner.Set(n.settings(time.Duration(s.Extra)*time.Millisecond), time.Duration(s.Hold)*time.Millisecond, s.Epoch)
+		forgotten.Names = n.learner.Set(n.settings(time.Duration(s.Extra)*time.Millisecond), time.Duration(s.Hold)*time.Millisecond, s.Epoch)
 		n.servers.trust(ctx, s.Servers)
 	}
 	if len(n.asked) == 0 {
-		return nil
+		return nil, forgotten.changes()
 	}
-	return n.capture
+	return n.capture, forgotten.changes()
 }
 
 // reportNames has the server hear of what was learned: not of each answer, of which

@@ -17,6 +17,11 @@ const (
 	OpListen Op = "listen"
 	// OpUnlisten ends the server on Proto and Port. Its open connections go on.
 	OpUnlisten Op = "unlisten"
+	// OpNames starts a DNS server for Records, by UDP and TCP, or has the one that
+	// there is say these.
+	OpNames Op = "names"
+	// OpLookup asks the DNS server at Server for the addresses of Domain, by Proto.
+	OpLookup Op = "lookup"
 	// OpDial makes one connection, exchanges one message and closes it.
 	OpDial Op = "dial"
 	// OpOpen is OpDial without the close: the response has the Conn.
@@ -48,6 +53,13 @@ type Request struct {
 	Proto Proto  `json:"proto,omitempty"`
 	// Addr is the address to dial.
 	Addr netip.Addr `json:"addr,omitzero"`
+	// Domain is a name to dial instead of Addr, once Server was asked for its
+	// addresses, or to look up.
+	Domain string `json:"domain,omitempty"`
+	// Server is the DNS server to ask.
+	Server netip.Addr `json:"server,omitzero"`
+	// Records are what a DNS server says.
+	Records []Record `json:"records,omitempty"`
 	// Port is the port to listen on or to dial.
 	Port uint16 `json:"port,omitempty"`
 	// LocalPort is the source port of a connection; 0 lets the kernel choose.
@@ -69,7 +81,7 @@ type Response struct {
 	// unknown Conn, a malformed request). A connection that does not come about
 	// is no error: see Result.
 	Error string `json:"error,omitempty"`
-	// Result is set for OpDial, OpOpen and OpSend.
+	// Result is set for OpLookup, OpDial, OpOpen and OpSend.
 	Result *Result `json:"result,omitempty"`
 }
 
@@ -106,6 +118,8 @@ type Result struct {
 	By string `json:"by,omitempty"`
 	// Seen is this side's address as the server saw it; zero without an answer.
 	Seen netip.AddrPort `json:"seen,omitzero"`
+	// Addrs are what a look-up found.
+	Addrs []netip.Addr `json:"addrs,omitempty"`
 	// Local is this side's own address; zero where no socket came about.
 	Local netip.AddrPort `json:"local,omitzero"`
 	// Conn is the open connection after OpOpen, else 0. It is 0 too where the

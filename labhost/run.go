@@ -51,6 +51,7 @@ type host struct {
 	name    string
 	servers map[port]io.Closer
 	conns   map[uint64]*conn
+	zone    zone   // what its DNS server says; nil for none
 	last    uint64 // the last connection id given
 	closed  bool
 }
@@ -103,7 +104,14 @@ func (h *host) do(r Request) (*Result, error) {
 		return nil, h.listen(port{r.Proto, r.Port})
 	case OpUnlisten:
 		return nil, h.unlisten(port{r.Proto, r.Port})
+	case OpNames:
+		return nil, h.serveNames(r.Records)
+	case OpLookup:
+		return h.lookup(r)
 	case OpDial, OpOpen:
+		if r.Domain != "" {
+			return h.dialName(r)
+		}
 		return h.dial(r)
 	case OpSend:
 		return h.send(r)

@@ -168,22 +168,25 @@ func (l *Learner) wants(n domain.Name) (yes bool) {
 
 // Set changes the bounds and times, and how long an answer waits at most; 0 is a
 // second. Another epoch than before, or than that of the file, forgets all that is
-// known.
-func (l *Learner) Set(s book.Settings, hold time.Duration, epoch int) {
+// known: it returns the names that have no address any more.
+func (l *Learner) Set(s book.Settings, hold time.Duration, epoch int) (forgotten []*model.Learned) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.book.Set(s)
 	l.Settings, l.Hold = s, cmp.Or(hold, time.Second)
 	if epoch == l.epoch {
-		return
+		return nil
 	}
 	l.epoch = epoch
 	for lease := range l.book.Leases() {
 		l.reports.forget(lease)
 	}
-	l.tell(l.book.Clear())
+	for _, n := range l.book.Clear() {
+		forgotten = append(forgotten, &model.Learned{Name: n})
+	}
 	l.written(l.journal.Reset(epoch))
 	l.count()
+	return forgotten
 }
 
 // Asked notes a query.

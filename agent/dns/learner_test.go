@@ -343,8 +343,9 @@ func TestRestart(t *testing.T) {
 		next.has("a.example.com[192.0.2.2]")
 		last := newFixture(t, options)
 		last.has("a.example.com[192.0.2.2]")
-		last.Set(last.Settings, 0, 1)
-		last.has("")
+		if gone := last.Set(last.Settings, 0, 1); len(gone) != 1 || gone[0].Name != "a.example.com" || len(gone[0].Addrs) > 0 {
+			t.Errorf("another epoch forgets %v", gone)
+		}
 		last.ask(1, "b.example.com")
 		last.take(datagram(server, client, reply(t, 1, "b.example.com", "b.example.com. 30 A 192.0.2.3")))
 		again := newFixture(t, options)

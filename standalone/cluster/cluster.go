@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,9 @@ type Options struct {
 	Nodes []*corev1.Node
 	// Externals are the machines outside the cluster.
 	Externals []lab.External
+	// Resolver is the external machine that pods ask for names, and whose answers
+	// agents trust; empty for none.
+	Resolver string
 	// Users are users who get a bearer token, beside the administrator.
 	Users []string
 	// Log takes what the lab has to say; nil for nothing.
@@ -70,6 +74,30 @@ var Ports = []lab.Port{
 	{Proto: labhost.UDP, Number: 53}, {Proto: labhost.UDP, Number: 80},
 }
 
+// ServerPorts are those of a machine that has a DNS server.
+var ServerPorts = slices.DeleteFunc(slices.Clone(Ports), func(p lab.Port) bool { return p.Number == 53 })
+
+// LookUp has all nodes look names up: what their agents learn from that is in
+// their kernels when it returns.
+func (c *Cluster) LookUp(ctx context.Context, names ...string) error {
+	for _, node := range c.nodes {
+		h, err := c.Lab.Host("node:" + node)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			r, err := h.Lookup(ctx, labhost.UDP, c.Lab.Resolver(), name)
+			if err != nil {
+				return err
+			}
+			if !r.Connected() {
+				return fmt.Errorf("look-up of %s on %s: %s %s", name, node, r.Outcome, r.Detail)
+			}
+		}
+	}
+	return nil
+}
+
 // Up brings a cluster up with nodes, external machines and an agent on each
 // node, and without pods and policies. It clears what a killed one of the same
 // name left behind.
@@ -81,7 +109,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	spec := lab.Spec{Name: o.Name, Externals: o.Externals}
+	spec := lab.Spec{Name: o.Name, Externals: o.Externals, Resolver: o.Resolver}
 	for _, n := range o.Nodes {
 		spec.Nodes = append(spec.Nodes, labNode(n))
 		c.nodes = append(c.nodes, n.Name)
@@ -204,6 +232,9 @@ func (c *Cluster) startAgent(ctx context.Context, node, address string, reports 
 		return err
 	}
 	argv := []string{program, "agent", "--node", node, "--kubeconfig", kubeconfig, "--status-socket", c.socket(node)}
+	if server := c.Lab.Resolver(); server.IsValid() {
+		argv = append(argv, "--dns-server", server.String(), "--dns-file", filepath.Join(c.options.DataDir, "agent-"+node+".names"))
+	}
 	flags, err := c.reportFlags(ctx, node, reports)
 	if err != nil {
 		return err

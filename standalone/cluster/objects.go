@@ -45,6 +45,7 @@ func resources() map[string]resource {
 		"Namespace":                     {core("namespaces"), false, 0},
 		"Node":                          {core("nodes"), false, 0},
 		"Tier":                          {v3.GroupVersion.WithResource("tiers"), false, -1},
+		"FelixConfiguration":            {v3.GroupVersion.WithResource("felixconfigurations"), false, 0},
 		"Profile":                       {v3.GroupVersion.WithResource("profiles"), false, 0},
 		"ServiceAccount":                {core("serviceaccounts"), true, 1},
 		"HostEndpoint":                  {v3.GroupVersion.WithResource("hostendpoints"), false, 1},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/tierwall/tierwall/labhost"
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/policytest"
 	"github.com/tierwall/tierwall/server/manager"
@@ -40,13 +42,34 @@ type Options struct {
 }
 
 // Externals are the machines outside the cluster, with the addresses that the
-// tutorial's network sets name: .100, .101, .102, .103.
+// tutorial's network sets name: .100, .101, .102, .103; then the DNS server and the machines
+// that it knows.
 func Externals() []lab.External {
 	var all []lab.External
 	for _, name := range []string{"db", "partner", "saas", "office"} {
 		all = append(all, lab.External{Name: name, Ports: cluster.Ports})
 	}
+	names := Names()
+	all = append(all, lab.External{Name: Resolver, Ports: cluster.ServerPorts, Names: names})
+	for _, name := range []string{"edge-1", "edge-2"} {
+		all = append(all, lab.External{Name: name, Ports: cluster.Ports})
+	}
 	return all
+}
+
+// Resolver is the machine that has the DNS server.
+const Resolver = "dns"
+
+// Names are the names of the machines edge-1, .105, and edge-2, .106.
+func Names() []labhost.Record {
+	addrs := func(number int) []netip.Addr {
+		return []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, byte(number)}), netip.MustParseAddr(fmt.Sprintf("fd00:172:30::%d", number))}
+	}
+	return []labhost.Record{
+		{Name: "www.example.com", Alias: "edge.cdn.example.net", TTL: 300},
+		{Name: "edge.cdn.example.net", Addrs: addrs(105), TTL: 60},
+		{Name: "www.example.org", Addrs: addrs(106), TTL: 60},
+	}
 }
 
 // demo is a running demo.
@@ -74,7 +97,7 @@ func start(ctx context.Context, o Options) (*demo, error) {
 	fmt.Fprintln(o.Progress, "starting the control plane and the lab")
 	var err error
 	d.cluster, err = cluster.Up(ctx, cluster.Options{
-		Name: "demo", DataDir: o.DataDir, Port: o.Port, Nodes: nodes, Externals: Externals(), Log: o.Log,
+		Name: "demo", DataDir: o.DataDir, Port: o.Port, Nodes: nodes, Externals: Externals(), Resolver: Resolver, Log: o.Log,
 		Users: []string{SecurityEngineer, Developer},
 	})
 	if err != nil {
@@ -142,8 +165,8 @@ func (d *demo) explainYourself() {
 	product := filepath.Join(filepath.Dir(self), "tierwall")
 	config := short(d.cluster.Plane.Kubeconfig)
 	fmt.Fprintf(d.Out, `
-The tutorial's cluster is up: 3 nodes, 4 namespaces, 13 pods, 3 host endpoints, network sets, and 4 machines
-outside. Every node, pod and machine is a network namespace with real traffic; a Tierwall agent runs on each node.
+The tutorial's cluster is up: 3 nodes, 4 namespaces, 13 pods, 3 host endpoints, network sets, and 7 machines
+outside, one of them a DNS server. Every node, pod and machine is a network namespace with real traffic; a Tierwall agent runs on each node.
 
   Manager  %[11]s
   API      %[1]s

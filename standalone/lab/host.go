@@ -32,7 +32,11 @@ type DialSpec struct {
 	// Proto is labhost.TCP, labhost.UDP or, without a Port, labhost.ICMP.
 	Proto labhost.Proto
 	Addr  netip.Addr
-	Port  uint16
+	// Domain is a name to dial instead of Addr: Server is asked for its addresses,
+	// and the first is dialled at once.
+	Domain string
+	Server netip.Addr
+	Port   uint16
 	// LocalPort is the source port; 0 lets the kernel choose.
 	LocalPort uint16
 	// Timeout bounds connect, question and answer together; zero or less means
@@ -152,7 +156,7 @@ func (h *Host) result(ctx context.Context, q labhost.Request) (DialResult, error
 }
 
 func (s DialSpec) request(op labhost.Op) labhost.Request {
-	return labhost.Request{Op: op, Proto: s.Proto, Addr: s.Addr, Port: s.Port, LocalPort: s.LocalPort, Timeout: s.Timeout}
+	return labhost.Request{Op: op, Proto: s.Proto, Addr: s.Addr, Domain: s.Domain, Server: s.Server, Port: s.Port, LocalPort: s.LocalPort, Timeout: s.Timeout}
 }
 
 // Ref is how the lab calls the host.
@@ -176,6 +180,11 @@ func (h *Host) Unlisten(ctx context.Context, proto labhost.Proto, port uint16) e
 // be made at all.
 func (h *Host) Dial(ctx context.Context, s DialSpec) (DialResult, error) {
 	return h.result(ctx, s.request(labhost.OpDial))
+}
+
+// Lookup asks the DNS server at an address for a name's addresses, by UDP or TCP.
+func (h *Host) Lookup(ctx context.Context, proto labhost.Proto, server netip.Addr, name string) (DialResult, error) {
+	return h.result(ctx, labhost.Request{Op: labhost.OpLookup, Proto: proto, Server: server, Domain: name})
 }
 
 // Conn is a connection that stays open.

@@ -70,12 +70,17 @@ type Lab struct {
 	fabric   *netlink.Handle
 	bridge   int
 	machines map[string]*machine // by ref; not changed after New
+	// resolver is the address of the DNS server that pods ask, invalid for none, and
+	// resolverName the machine's.
+	resolver     netip.Addr
+	resolverName string
 
 	mu        sync.Mutex
 	closed    bool
 	changes   sync.WaitGroup        // pods being added or removed
 	pods      map[string]*pod       // by ref
 	taken     map[netip.Addr]string // address to ref
+	lent      []netip.Addr          // addresses of the names that ServeNames was given
 	processes map[*Process]string   // to ref
 	closers   []func() error        // of proxies
 }
@@ -153,7 +158,10 @@ func (l *Lab) plan(spec Spec) error {
 		machines = append(machines, newNode(l.name, n, i))
 	}
 	for i, e := range spec.Externals {
-		machines = append(machines, newExternal(l.name, e, i))
+		m := newExternal(l.name, e, i)
+		if machines = append(machines, m); e.Name == spec.Resolver {
+			l.resolver, l.resolverName = m.addrs[0], e.Name
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

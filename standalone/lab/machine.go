@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/tierwall/tierwall/labhost"
 )
 
 // machine is a node or an external machine: what is plugged into the fabric.
@@ -18,6 +20,7 @@ type machine struct {
 	addrs      []netip.Addr // its own, one per family, IPv4 first
 	via        []netip.Addr // where the fabric reaches it, one per family, IPv4 first
 	ports      []Port
+	names      []labhost.Record
 	pods       pool // of a node; no CIDRs for an external machine
 
 	nl   *netlink.Handle // in its namespace
@@ -40,7 +43,7 @@ func newExternal(lab string, e External, i int) *machine {
 	v4, v6 := onFabric(firstExternal + i)
 	return &machine{
 		ref: e.Ref(), netns: namePrefix(lab) + "ext." + e.Name, port: "ext" + strconv.Itoa(i+1),
-		addrs: complete(e.Addrs, v4, v6), via: []netip.Addr{v4, v6}, ports: e.Ports,
+		addrs: complete(e.Addrs, v4, v6), via: []netip.Addr{v4, v6}, ports: e.Ports, names: e.Names,
 	}
 }
 
@@ -142,7 +145,11 @@ func (m *machine) start(ctx context.Context, o *Options, lab string) (err error)
 	if err != nil {
 		return err
 	}
-	return m.host.prepare(ctx, m.ports)
+	if err := m.host.prepare(ctx, m.ports); err != nil || m.names == nil {
+		return err
+	}
+	_, err = m.host.do(ctx, labhost.Request{Op: labhost.OpNames, Records: m.names})
+	return err
 }
 
 // remove ends the machine's process and takes its namespace away.

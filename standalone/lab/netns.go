@@ -65,7 +65,7 @@ func deleteNetns(name string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove network namespace: %w", err)
 	}
-	return nil
+	return forgetResolver(name)
 }
 
 // inNetns runs f on a thread that is in the named namespace. What f opens

@@ -102,6 +102,9 @@ func (l *Lab) take(ref string, addrs []netip.Addr) error {
 // buildPod makes a reserved pod, or takes away what it has made of it.
 func (l *Lab) buildPod(ctx context.Context, p *pod) error {
 	err := l.plugPod(p)
+	if err == nil && l.resolver.IsValid() {
+		err = nameResolver(p.netns, l.resolver)
+	}
 	if err == nil {
 		p.host, err = startHost(p.Ref(), p.netns, l.options.hostCommand(), environment(l.name, nil))
 	}

@@ -26,6 +26,10 @@ type Spec struct {
 	Nodes     []Node
 	Pods      []Pod
 	Externals []External
+	// Resolver is the external machine whose DNS server the pods ask: it is named in
+	// a resolv.conf for each of their namespaces, which "ip netns exec" puts in its
+	// place. Empty for none.
+	Resolver string
 }
 
 // Node is a machine of the cluster.
@@ -63,6 +67,8 @@ type External struct {
 	Addrs []netip.Addr
 	// Ports are listened on from the start.
 	Ports []Port
+	// Names are what its DNS server says, on port 53; nil for no such server.
+	Names []labhost.Record
 }
 
 // Port is what a host listens on: labhost.TCP or labhost.UDP, on all addresses.
@@ -117,6 +123,9 @@ func (s Spec) validate() error {
 	}
 	for _, e := range s.Externals {
 		check(e.Ref(), e.Name, e.Addrs)
+	}
+	if s.Resolver != "" && !refs["ext:"+s.Resolver] {
+		problem("there is no external machine %q to ask for names", s.Resolver)
 	}
 	for _, p := range s.Pods {
 		check(p.Ref(), p.Name, p.Addrs)

@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tierwall/tierwall/labhost"
 	"github.com/tierwall/tierwall/policytest"
 	"github.com/tierwall/tierwall/standalone/cluster"
 	"github.com/tierwall/tierwall/standalone/lab"
@@ -117,13 +118,24 @@ func externals(tests []*policytest.Test) []lab.External {
 	for i, a := range addrs {
 		all = append(all, lab.External{Name: "m" + strconv.Itoa(i+1), Addrs: []netip.Addr{a}, Ports: cluster.Ports})
 	}
+	if slices.ContainsFunc(tests, func(t *policytest.Test) bool { return speaksOfNames(t.State) }) {
+		all = append(all, lab.External{Name: resolver, Ports: cluster.ServerPorts, Names: []labhost.Record{}})
+	}
 	return all
 }
+
+// resolver is the machine that has the DNS server.
+const resolver = "dns"
 
 func isInside(t *policytest.Test, a netip.Addr) bool {
 	for _, e := range t.State.Endpoints {
 		if slices.Contains(e.Addrs, a) {
 			return true
+		}
+	}
+	for _, l := range t.State.Learned {
+		if slices.Contains(l.Addrs, a) {
+			return true // the DNS server answers there
 		}
 	}
 	for _, n := range t.State.Nodes {
@@ -141,9 +153,11 @@ func runAll(ctx context.Context, tests []*policytest.Test, o Options) (results [
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	fmt.Fprintln(o.Progress, "starting the control plane and the lab")
-	c, err := cluster.Up(ctx, cluster.Options{
-		Name: "test", DataDir: dir, Port: o.Port, Nodes: nodes(tests[0]), Externals: externals(tests), Log: o.Log,
-	})
+	options := cluster.Options{Name: "test", DataDir: dir, Port: o.Port, Nodes: nodes(tests[0]), Externals: externals(tests), Log: o.Log}
+	if slices.ContainsFunc(options.Externals, func(e lab.External) bool { return e.Name == resolver }) {
+		options.Resolver = resolver
+	}
+	c, err := cluster.Up(ctx, options)
 	if err != nil {
 		return nil, err
 	}

@@ -53,8 +53,14 @@ func Failed(name string, err error) *Result {
 func Run(ctx context.Context, c *cluster.Cluster, t *policytest.Test) (*Result, error) {
 	began := time.Now()
 	r := &Result{Name: t.Name}
-	var err error
-	if r.Settled, err = c.Sync(ctx, t.Objects); err != nil {
+	objects, err := serveNames(ctx, c, t)
+	if err != nil {
+		return nil, err
+	}
+	if r.Settled, err = c.Sync(ctx, objects); err != nil {
+		return nil, err
+	}
+	if err := lookUp(ctx, c, t); err != nil {
 		return nil, err
 	}
 	oracle := evaluate.New(t.State)
