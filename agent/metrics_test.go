@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tierwall/tierwall/agent/dns"
 	"github.com/tierwall/tierwall/agent/flows"
 )
 
@@ -18,6 +19,8 @@ func TestMetricsDocumented(t *testing.T) {
 	m := newMetrics()
 	r := &recorder{collector: flows.NewCollector("n", nil, nil, nil), sender: flows.NewSender("n", nil, nil)}
 	m.registry.MustRegister(r.collectors()...)
+	_, _, err := dns.New(dns.Options{Metrics: m.registry})
+	must(t, err)
 	families, err := m.registry.Gather()
 	must(t, err)
 	var have []string

@@ -97,7 +97,7 @@ func New(o Options) (*Learner, []*model.Learned, error) {
 		o.Tell = func(_ []*model.Learned, known func()) { known() }
 	}
 	l := &Learner{
-		Options: o, metrics: newMetrics(o.Metrics),
+		Options: o, metrics: newMetrics(),
 		book: book.New(o.Settings), queries: query.New(), streams: stream.New(),
 		told: map[domain.Name]bool{}, wake: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		held: map[uint64][]*held{}, crowded: map[domain.Name]bool{}, reports: newReports(),
@@ -106,6 +106,7 @@ func New(o Options) (*Learner, []*model.Learned, error) {
 	if err := l.load(); err != nil {
 		return nil, nil, err
 	}
+	l.metrics.register(o.Metrics)
 	var names []*model.Learned
 	for n := range l.book.Names() {
 		names = append(names, &model.Learned{Name: n, Addrs: l.book.Addrs(n)})

@@ -354,6 +354,19 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// TestFileOfNoUse: a file that cannot be used is an error, and the same registry
+// takes the learner without one.
+func TestFileOfNoUse(t *testing.T) {
+	o := Options{Metrics: prometheus.NewRegistry(), File: "/proc/nowhere/names"}
+	if _, _, err := New(o); err == nil {
+		t.Error("no error")
+	}
+	o.File = ""
+	if _, _, err := New(o); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBeforePolicy: an agent that does not know yet what policy speaks of learns
 // all, and holds nothing up.
 func TestBeforePolicy(t *testing.T) {

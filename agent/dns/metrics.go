@@ -33,7 +33,7 @@ const (
 	refusedAll     = "full"
 )
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics() *metrics {
 	const namespace, subsystem = "tierwall", "agent_dns"
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help})
@@ -48,7 +48,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 		return c
 	}
-	m := &metrics{
+	return &metrics{
 		answers: by("answers_total", "Answers of trusted DNS servers, by what came of them.", "outcome", learned, renewed, nothing, unasked, malformed, unfollowed),
 		refused: by("refused_total", "Addresses of names that were not learned, or had to make room, by reason.", "reason", refusedAddress, refusedName, refusedAll),
 		held: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: "held_seconds",
@@ -61,8 +61,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		addresses:  gauge("addresses", "Pairs of a domain name and an address that are known."),
 		full:       gauge("full", "1 if new addresses are refused since there are too many."),
 	}
+}
+
+// register hands them to who collects; nil is nobody.
+func (m *metrics) register(r prometheus.Registerer) {
 	if r != nil {
 		r.MustRegister(m.answers, m.refused, m.held, m.late, m.lost, m.damaged, m.fileErrors, m.names, m.addresses, m.full)
 	}
-	return m
 }

@@ -51,9 +51,44 @@ func (b builder) dnsChains() []chain {
 	}
 	return []chain{
 		at(dnsForwardHook, nftables.ChainHookForward, "answers to pods wait until what they say is known", pods),
-		at(dnsInputHook, nftables.ChainHookInput, "the same for the host", dnsSide{}),
-		at(dnsOutputHook, nftables.ChainHookOutput, "and for pods that ask the host", dnsSide{}, loopback(expr.MetaKeyOIF)),
+		at(dnsInputHook, nftables.ChainHookInput, "the same for the host", dnsSide{}, b.untrackedDNS(false)...),
+		at(dnsOutputHook, nftables.ChainHookOutput, "and for pods that ask the host", dnsSide{},
+			append([]rule{loopback(expr.MetaKeyOIF)}, b.untrackedDNS(true)...)...),
 	}
+}
+
+// untrackedDNS hands over look-ups at a resolver of the node itself that conntrack
+// is told to ignore, as NodeLocal DNSCache does with its own: queries that come in,
+// or answers that go out. Nobody but the node sends the latter, so that the address
+// that they come from can be believed.
+func (b builder) untrackedDNS(answers bool) (list []rule) {
+	for _, v4 := range []bool{true, false} {
+		servers := serverElements(b.settings.DNS.Servers, v4)
+		if len(servers) == 0 {
+			continue
+		}
+		to := func(number uint8, do expr.Any) rule {
+			next := portRegister(v4)
+			server := []expr.Any{address(v4, false, reg1), destinationPort(next)}
+			if answers {
+				server = []expr.Any{address(v4, true, reg1), sourcePort(next)}
+			}
+			match := slices.Concat([]expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, equals(ctState(ctUntracked)),
+				meta(expr.MetaKeyL4PROTO), equals([]byte{number})}, family(v4), server, []expr.Any{member(""), do})
+			return rule{exprs: match, anonymous: &anonymous{serverType(v4), servers}}
+		}
+		if answers {
+			list = append(list, to(verdict.UDP, b.hold()), to(verdict.TCP, b.hold()))
+		} else {
+			list = append(list, to(verdict.UDP, b.copyQuery()))
+		}
+	}
+	return list
+}
+
+// copyQuery sends a copy to the log group.
+func (b builder) copyQuery() expr.Any {
+	return &expr.Log{Key: logKeys, Group: b.settings.DNS.QueryGroup, Snaplen: querySnaplen, Data: []byte("dns")}
 }
 
 func (b builder) dnsRules(side dnsSide) []rule {
@@ -68,7 +103,7 @@ func (b builder) dnsRules(side dnsSide) []rule {
 			return rule{exprs: match, anonymous: &anonymous{serverType(v4), servers}}
 		}
 		list = append(list,
-			to(verdict.UDP, 0, side.queries, &expr.Log{Key: logKeys, Group: b.settings.DNS.QueryGroup, Snaplen: querySnaplen, Data: []byte("dns")}),
+			to(verdict.UDP, 0, side.queries, b.copyQuery()),
 			to(verdict.UDP, 1, side.answers, b.hold()),
 			to(verdict.TCP, 1, side.answers, b.hold()))
 	}
@@ -98,11 +133,15 @@ func ofDirection(dir byte) []expr.Any {
 
 // serverKey loads the address and port that the connection was opened to.
 func serverKey(v4 bool) []expr.Any {
-	next := reg32_1
-	if !v4 {
-		next = reg2
+	return []expr.Any{ctDestination{v4: v4}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: portRegister(v4)}}
+}
+
+// portRegister is where the port stands in a key behind an address.
+func portRegister(v4 bool) uint32 {
+	if v4 {
+		return reg32_1
 	}
-	return []expr.Any{ctDestination{v4: v4}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: next}}
+	return reg2
 }
 
 func serverType(v4 bool) mapType {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/florianl/go-nfqueue/v2"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/verdict"
@@ -238,6 +239,53 @@ func TestDNSOfHost(t *testing.T) {
 		if h.one(false) != nil {
 			t.Errorf("the answer of %s was held twice", try.to)
 		}
+	}
+}
+
+// TestDNSUntracked: a resolver of the node itself counts although conntrack is told
+// to ignore it; one elsewhere that it is told to ignore does not.
+func TestDNSUntracked(t *testing.T) {
+	l := newDNSLab(t)
+	own := []netip.Addr{netip.MustParseAddr("169.254.20.10"), netip.MustParseAddr("fd00::10")}
+	lo, err := l.link.LinkByName("lo")
+	l.must(err)
+	l.Settings.DNS = &dataplane.DNS{Queue: testQueue, QueryGroup: testQueryGroup, Servers: []netip.AddrPort{netip.AddrPortFrom(l.server.addrs[0], 53)}}
+	for _, a := range own {
+		l.must(l.link.AddrAdd(lo, &netlink.Addr{IPNet: host(a), Flags: unix.IFA_F_NODAD}))
+		l.Settings.DNS.Servers = append(l.Settings.DNS.Servers, netip.AddrPortFrom(a, 53))
+	}
+	l.apply(l.plane, l.Program)
+	l.in(l.router, func() {
+		rules := "table inet raw { chain in { type filter hook prerouting priority raw; th dport 53 notrack; th sport 53 notrack; }; chain out { type filter hook output priority raw; th sport 53 notrack; }; }"
+		out, err := exec.Command("nft", rules).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	for _, network := range []string{"udp", "tcp"} {
+		l.listen(l.router, network, 53)
+	}
+	h := l.hold(t.Context())
+	heard := l.logged(testQueryGroup)
+	for _, a := range own {
+		answered := l.asks("udp", a, 53)
+		packet := h.one(true)
+		if packet == nil {
+			t.Fatalf("the answer of %s was not held", a)
+		}
+		l.must(h.nf.SetVerdict(*packet.PacketID, nfqueue.NfAccept))
+		if !<-answered {
+			t.Errorf("%s: no answer", a)
+		}
+		select {
+		case <-heard:
+		case <-time.After(3 * time.Second):
+			t.Errorf("the query to %s was not copied", a)
+		}
+	}
+	<-l.asks("udp", l.server.addrs[0], 53)
+	if h.one(false) != nil {
+		t.Error("an answer from elsewhere that is not tracked was believed")
 	}
 }
 
