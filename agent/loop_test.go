@@ -53,11 +53,14 @@ type rig struct {
 	log       *lines
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, before ...func(*agent)) *rig {
 	r := &rig{t: t, plane: fake.New(), updates: make(chan update), host: make(chan hostEvent), questions: make(chan chan<- Applied), log: &lines{}}
 	r.agent = newAgent(Options{Node: "n1", Dataplane: r.plane, Log: slog.New(slog.NewTextHandler(r.log, nil))})
 	r.agent.versions = map[model.Key]string{}
 	r.agent.waiting["pods"] = true
+	for _, f := range before {
+		f(r.agent)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	r.pods = &sink{ctx: ctx, updates: r.updates, known: map[model.Key]int64{}, name: "pods"}
 	ended := make(chan error)
