@@ -65,11 +65,10 @@ type agent struct {
 	// versions are the resource versions of all objects that were taken in; nil
 	// if nobody can ask for them.
 	versions map[model.Key]string
-	// learning brings what was learned about domain names; learned are those who
-	// wait until the kernel knows.
-	learning chan Learning
-	learned  []func()
-	names    *namer
+	// names knows what is learned of domain names, nil if nobody learns; learned are
+	// those who wait until the kernel knows.
+	names   *namer
+	learned []func()
 	// asking wait to be told what is enforced.
 	asking []chan<- Applied
 	// delta is what changed in the tables and is not in the kernel; whole says
@@ -191,7 +190,6 @@ func newAgent(o Options) *agent {
 		watcher:  newWatcher(o.Log),
 		news:     newNews(),
 		drifts:   make(chan dataplane.Drift, 1),
-		learning: make(chan Learning, 1024),
 		metrics:  newMetrics(),
 		health:   newHealth(),
 		needs:    newNeedsWatch(o),
@@ -223,8 +221,8 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 			look.Reset(lookAfter)
 		case e := <-host:
 			a.takeHost(append([]hostEvent{e}, drain(host)...))
-		case l := <-a.learning:
-			a.learn(append([]Learning{l}, drain(a.learning)...))
+		case <-a.names.news():
+			a.learn(a.names.next())
 		case servers := <-a.names.serversFound():
 			a.names.handOver(servers)
 		case q := <-questions:

@@ -54,12 +54,7 @@ type namer struct {
 // enforced.
 func (a *agent) startNames(ctx context.Context) error {
 	o := dns.Options{Queue: a.DNS.Queue, QueryGroup: a.DNS.QueryGroup, File: a.DNS.File, Settings: a.DNS.settings(0),
-		Metrics: a.metrics.registry, Log: a.Log, Tell: func(names []*model.Learned, known func()) {
-			select {
-			case a.learning <- Learning{Names: names, Done: known}:
-			case <-ctx.Done():
-			}
-		}}
+		Metrics: a.metrics.registry, Log: a.Log}
 	learner, names, err := dns.New(o)
 	if err != nil {
 		a.Log.Error("what is learned of domain names will not be kept on disk", "error", err)
@@ -85,6 +80,20 @@ func (d DNS) settings(extra time.Duration) book.Settings {
 	s := book.DefaultSettings()
 	s.Floor, s.Extra, s.NoPrivate = cmp.Or(d.MinTTL, s.Floor), extra, d.NoPrivate
 	return s
+}
+
+// news says that there is something that was learned.
+func (n *namer) news() <-chan struct{} {
+	if n == nil {
+		return nil
+	}
+	return n.learner.News()
+}
+
+// next is what was learned since it was last asked.
+func (n *namer) next() []Learning {
+	names, known := n.learner.Next()
+	return []Learning{{Names: names, Done: known}}
 }
 
 // serversFound tells the channel by which the servers' addresses come.

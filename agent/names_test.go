@@ -2,11 +2,14 @@ package agent
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	mdns "github.com/miekg/dns"
 
 	"github.com/tierwall/tierwall/agent/dns"
 	"github.com/tierwall/tierwall/dataplane"
@@ -59,9 +62,35 @@ func namedPolicy(name string) model.Object {
 	}
 }
 
+// lookUp is the packet of a pod's query, or of the server's answer with an address.
+func lookUp(t *testing.T, name string, server netip.AddrPort, addrs ...string) []byte {
+	t.Helper()
+	m := new(mdns.Msg).SetQuestion(name+".", mdns.TypeA)
+	m.Id, m.Response = 7, server.IsValid()
+	for _, a := range addrs {
+		m.Answer = append(m.Answer, &mdns.A{Hdr: mdns.RR_Header{Name: name + ".", Rrtype: mdns.TypeA, Class: mdns.ClassINET, Ttl: 60}, A: netip.MustParseAddr(a).AsSlice()})
+	}
+	payload, err := m.Pack()
+	must(t, err)
+	from, to := netip.MustParseAddrPort("10.0.0.1:4000"), netip.MustParseAddrPort("192.0.2.53:53")
+	if server.IsValid() {
+		from, to = to, from
+	}
+	b := make([]byte, 28, 28+len(payload))
+	b[0], b[9] = 0x45, 17
+	binary.BigEndian.PutUint16(b[2:], uint16(28+len(payload)))
+	copy(b[12:], from.Addr().AsSlice())
+	copy(b[16:], to.Addr().AsSlice())
+	binary.BigEndian.PutUint16(b[20:], from.Port())
+	binary.BigEndian.PutUint16(b[22:], to.Port())
+	binary.BigEndian.PutUint16(b[24:], uint16(8+len(payload)))
+	return append(b, payload...)
+}
+
 // TestNames: what an earlier process knew is in the first tables; the kernel hands
 // DNS over while policy of the node speaks of names, from the servers that the
-// settings name; what is learned is in the kernel before who waits is told.
+// settings name; what an answer says is in the kernel before it goes on; another
+// epoch closes all at once.
 func TestNames(t *testing.T) {
 	server := netip.MustParseAddrPort("192.0.2.53:53")
 	var plane *capturing
@@ -96,17 +125,20 @@ func TestNames(t *testing.T) {
 	if !open("192.0.2.1") || open("192.0.2.2") {
 		t.Error("what an earlier process knew is not open, or more is")
 	}
+	learner := r.agent.names.learner
+	learner.Asked(lookUp(t, "new.example", netip.AddrPort{}))
 	known := make(chan bool, 1)
-	r.agent.learning <- Learning{Names: []*model.Learned{{Name: "new.example", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}}, Done: func() { known <- open("192.0.2.2") }}
+	learner.Answered(lookUp(t, "new.example", server, "192.0.2.2"), func() { known <- open("192.0.2.2") })
 	select {
 	case yes := <-known:
 		if !yes {
-			t.Error("who waits was told before the kernel knew")
+			t.Error("an answer went on before the kernel knew")
 		}
 	case <-time.After(5 * time.Second):
-		t.Fatal("who waits was not told")
+		t.Fatal("an answer did not go on")
 	}
-	r.agent.learning <- Learning{Names: []*model.Learned{{Name: "new.example"}}}
+	epoch := 1
+	r.updates <- update{changes: []model.Change{model.Put(&model.Configuration{Name: model.DefaultConfiguration, DNSEpoch: &epoch})}}
 	if r.sure(); open("192.0.2.2") {
 		t.Error("a name that is forgotten is open")
 	}

@@ -23,8 +23,7 @@ import (
 	"github.com/tierwall/tierwall/model"
 )
 
-// Options say what a Learner works with. The zero value keeps nothing on disk and
-// tells nobody.
+// Options say what a Learner works with. The zero value keeps nothing on disk.
 type Options struct {
 	// NetNS is the network namespace to listen in; 0 is that of the process.
 	NetNS int
@@ -36,10 +35,6 @@ type Options struct {
 	Hold time.Duration
 	// Settings are the bounds and times of the book.
 	Settings book.Settings
-	// Tell takes names with all the addresses that they have now, none for one that
-	// is forgotten, and calls known when the kernel has them. It may block; calls
-	// come one after the other.
-	Tell func(names []*model.Learned, known func())
 	// Metrics takes what is counted; nil for nobody.
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
@@ -92,9 +87,6 @@ func New(o Options) (*Learner, []*model.Learned, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Tell == nil {
-		o.Tell = func(_ []*model.Learned, known func()) { known() }
 	}
 	l := &Learner{
 		Options: o, metrics: newMetrics(),
@@ -410,15 +402,21 @@ func signal(c chan struct{}) {
 	}
 }
 
-// next takes what the agent must hear, and up to which change that is.
-func (l *Learner) next() (names []*model.Learned, change uint64) {
+// News says that there is something to hear: whoever receives from it calls Next.
+func (l *Learner) News() <-chan struct{} { return l.wake }
+
+// Next returns the names that changed since it was last called, each with all the
+// addresses that it has now, none for one that is forgotten. The caller calls known
+// when the kernel has them. There is one caller, who keeps the order.
+func (l *Learner) Next() (names []*model.Learned, known func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for n := range l.told {
 		names = append(names, &model.Learned{Name: n, Addrs: l.book.Addrs(n)})
 	}
 	clear(l.told)
-	return names, l.book.Change()
+	change := l.book.Change()
+	return names, func() { l.known(change) }
 }
 
 // known lets all answers go that wait for changes up to one.

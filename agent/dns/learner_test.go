@@ -17,7 +17,6 @@ import (
 
 	"github.com/tierwall/tierwall/agent/dns/book"
 	"github.com/tierwall/tierwall/domain"
-	"github.com/tierwall/tierwall/model"
 )
 
 var (
@@ -87,8 +86,7 @@ func reply(t *testing.T, id uint16, name string, records ...string) []byte {
 // fixture is a learner whose agent the test is.
 type fixture struct {
 	*Learner
-	t     *testing.T
-	heard []*model.Learned
+	t *testing.T
 	// pending are the calls that say that the kernel knows.
 	pending []func()
 	now     map[domain.Name][]netip.Addr
@@ -98,15 +96,6 @@ func newFixture(t *testing.T, change func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, now: map[domain.Name][]netip.Addr{}}
 	o := Options{Metrics: prometheus.NewRegistry(), Settings: book.Settings{Floor: 10 * time.Second, Ceiling: time.Hour, MaxPerName: 4, Max: 6}}
-	o.Tell = func(names []*model.Learned, known func()) {
-		f.heard = append(f.heard, names...)
-		for _, n := range names {
-			if f.now[n.Name] = n.Addrs; len(n.Addrs) == 0 {
-				delete(f.now, n.Name)
-			}
-		}
-		f.pending = append(f.pending, known)
-	}
 	if change != nil {
 		change(&o)
 	}
@@ -120,9 +109,27 @@ func newFixture(t *testing.T, change func(*Options)) *fixture {
 	}
 	l.live = func(map[netip.Addr]bool) (map[netip.Addr]bool, error) { return nil, nil }
 	l.Want([]domain.Pattern{domain.MustParsePattern("*.example.com"), domain.MustParsePattern("x.cdn.net")})
-	go l.tellAll(t.Context())
+	go f.hear()
 	go l.expireAll(t.Context())
 	return f
+}
+
+// hear takes what there is to hear.
+func (f *fixture) hear() {
+	for {
+		select {
+		case <-f.t.Context().Done():
+			return
+		case <-f.News():
+		}
+		names, known := f.Next()
+		for _, n := range names {
+			if f.now[n.Name] = n.Addrs; len(n.Addrs) == 0 {
+				delete(f.now, n.Name)
+			}
+		}
+		f.pending = append(f.pending, known)
+	}
 }
 
 // take hands a packet over and returns whether it was let go.

@@ -23,8 +23,7 @@ const (
 	copyLength = 0xffff
 )
 
-// Listen begins to take what the kernel hands over, and tells what is learned,
-// until the context ends.
+// Listen begins to take what the kernel hands over, until the context ends.
 func (l *Learner) Listen(ctx context.Context) error {
 	if err := l.listenQueries(ctx); err != nil {
 		return err
@@ -32,7 +31,6 @@ func (l *Learner) Listen(ctx context.Context) error {
 	if err := l.listenAnswers(ctx); err != nil {
 		return err
 	}
-	go l.tellAll(ctx)
 	go l.expireAll(ctx)
 	return nil
 }
@@ -112,19 +110,6 @@ func (l *Learner) lostSome(ctx context.Context) func(error) int {
 		l.metrics.lost.Inc()
 		l.Log.Warn("DNS packets could not be read in time: they went on, and nothing was learned from them", "error", err)
 		return 0
-	}
-}
-
-// tellAll tells the agent what is new, all at once that came meanwhile.
-func (l *Learner) tellAll(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.wake:
-		}
-		names, change := l.next()
-		l.Tell(names, func() { l.known(change) })
 	}
 }
 

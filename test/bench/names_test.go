@@ -15,7 +15,7 @@ func TestNames(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	e := namesEffort{lookups: 300, rate: 300, known: 1000, churn: 5 * time.Second, names: 60, ttl: 1}
+	e := namesEffort{lookups: 300, rate: 300, known: 1000, churn: 8 * time.Second, names: 60, ttl: 2}
 	for _, b := range e.benchmarks() {
 		figures, err := b.run(regexp.MustCompile(""))
 		if err != nil {

@@ -136,7 +136,6 @@ func nameOf(i, count int) string { return fmt.Sprintf("%d-%d.bench.example.", i,
 
 // miniAgent is what of the agent has a part in names: compile, apply, tell.
 type miniAgent struct {
-	learning chan func()
 	compiler *compile.Compiler
 	plane    *nft.Dataplane
 	cancel   context.CancelFunc
@@ -149,15 +148,9 @@ type miniAgent struct {
 // bench.example, and DNS, and nothing else. What an earlier enforcer knew is known.
 func (n *namesNode) enforce() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &miniAgent{learning: make(chan func(), 1024), compiler: compile.New(compile.Options{Node: here}), plane: nft.New(nft.Options{NetNS: int(n.NS)}), cancel: cancel, done: make(chan struct{})}
+	a := &miniAgent{compiler: compile.New(compile.Options{Node: here}), plane: nft.New(nft.Options{NetNS: int(n.NS)}), cancel: cancel, done: make(chan struct{})}
 	learner, known, err := dns.New(dns.Options{NetNS: int(n.NS), Queue: dnsQueue, QueryGroup: dnsGroup, File: n.file, Settings: n.settings,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Tell: func(names []*model.Learned, known func()) {
-			select {
-			case a.learning <- func() { a.learn(ctx, names, known) }:
-			case <-ctx.Done():
-			}
-		}})
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		cancel()
 		return err
@@ -220,8 +213,9 @@ func (a *miniAgent) loop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case f := <-a.learning:
-			f()
+		case <-a.learner.News():
+			names, known := a.learner.Next()
+			a.learn(ctx, names, known)
 		}
 	}
 }
