@@ -50,6 +50,8 @@ type Learner struct {
 	mu      sync.Mutex
 	book    *book.Book
 	queries *query.Table
+	// early are the answers whose query was not heard of yet.
+	early   map[query.Asked][]*early
 	streams *stream.Table
 	journal *journal.Journal
 	failing bool // the journal
@@ -92,7 +94,7 @@ func New(o Options) (*Learner, []*model.Learned, error) {
 		Options: o, metrics: newMetrics(),
 		book: book.New(o.Settings), queries: query.New(), streams: stream.New(),
 		told: map[domain.Name]bool{}, wake: make(chan struct{}, 1), due: make(chan struct{}, 1),
-		held: map[uint64][]*held{}, crowded: map[domain.Name]bool{}, reports: newReports(),
+		held: map[uint64][]*held{}, early: map[query.Asked][]*early{}, crowded: map[domain.Name]bool{}, reports: newReports(),
 	}
 	l.live = func(addrs map[netip.Addr]bool) (map[netip.Addr]bool, error) { return live.Of(o.NetNS, addrs) }
 	if err := l.load(); err != nil {
@@ -192,9 +194,16 @@ func (l *Learner) Asked(raw []byte) {
 	if err != nil {
 		return
 	}
+	asked := query.Asked{Client: s.From, Server: s.To, Question: q}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queries.Put(query.Asked{Client: s.From, Server: s.To, Question: q}, time.Now())
+	l.queries.Put(asked, time.Now())
+	for _, e := range l.early[asked] {
+		if e.late.Stop() {
+			l.wait(l.learn(e.answer, asked.Server.Addr()), e.release)
+		}
+	}
+	delete(l.early, asked)
 }
 
 // Answered takes a packet of a trusted server to a local endpoint and lets it go,
@@ -208,34 +217,63 @@ func (l *Learner) Answered(raw []byte, release func()) {
 	case s.TCP:
 		l.segment(s, release)
 	default:
-		l.datagram(s, release, 0)
+		l.datagram(s, release)
 	}
 }
 
-// lateQueries is how long the copy of a query is waited for that belongs to an
-// answer. It was sent before the query left; only the goroutine that reads it may
-// be late.
-var lateQueries = []time.Duration{time.Millisecond, 4 * time.Millisecond, 15 * time.Millisecond}
+// early is an answer whose query was not heard of yet.
+type early struct {
+	answer  *answer.Answer
+	release func()
+	late    *time.Timer
+}
 
-func (l *Learner) datagram(s packet.Segment, release func(), tries int) {
+const (
+	// lateQuery is how long the copy of a query is waited for that belongs to an
+	// answer. It was sent before the query left; only the goroutine that reads it may
+	// be late.
+	lateQuery = 50 * time.Millisecond
+	// maxEarly is how many answers wait for that at most.
+	maxEarly = 4096
+)
+
+func (l *Learner) datagram(s packet.Segment, release func()) {
 	a, err := answer.Parse(s.Payload)
 	if err != nil {
 		l.metrics.answers.WithLabelValues(malformed).Inc()
 		release()
 		return
 	}
+	asked := query.Asked{Client: s.To, Server: s.From, Question: a.Question}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(a.Gives) > 0 && !l.queries.Has(query.Asked{Client: s.To, Server: s.From, Question: a.Question}, time.Now()) {
-		if tries < len(lateQueries) {
-			time.AfterFunc(lateQueries[tries], func() { l.datagram(s, release, tries+1) })
-			return
-		}
+	switch {
+	case !l.concerns(a) || l.queries.Has(asked, time.Now()):
+		l.wait(l.learn(a, s.From.Addr()), release)
+	case len(l.early) < maxEarly:
+		e := &early{answer: a, release: release}
+		e.late = time.AfterFunc(lateQuery, func() { l.forget(asked, e) })
+		l.early[asked] = append(l.early[asked], e)
+	default:
 		l.metrics.answers.WithLabelValues(unasked).Inc()
 		release()
-		return
 	}
-	l.wait(l.learn(a, s.From.Addr()), release)
+}
+
+// concerns reports whether an answer gives an address to a name that is wanted.
+func (l *Learner) concerns(a *answer.Answer) bool {
+	return slices.ContainsFunc(a.Gives, func(g answer.Given) bool { return l.wants(g.Name) })
+}
+
+// forget lets an answer go for which nobody asked.
+func (l *Learner) forget(asked query.Asked, e *early) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.early[asked] = slices.DeleteFunc(l.early[asked], func(o *early) bool { return o == e }); len(l.early[asked]) == 0 {
+		delete(l.early, asked)
+	}
+	l.metrics.answers.WithLabelValues(unasked).Inc()
+	e.release()
 }
 
 // segment takes a part of a connection. Nobody outside of it can say anything in

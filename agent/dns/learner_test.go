@@ -251,7 +251,7 @@ func TestNotLearned(t *testing.T) {
 			f.ask(1, "a.example.com")
 			f.ask(9, "a.example.org")
 			gone := f.take(c.packet)
-			time.Sleep(30 * time.Millisecond)
+			time.Sleep(lateQuery)
 			if !gone() {
 				t.Errorf("%s: held", what)
 			}
@@ -266,8 +266,10 @@ func TestLateQuery(t *testing.T) {
 	inTime(t, nil, func(f *fixture) {
 		gone := f.take(datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 60 A 192.0.2.1")))
 		time.Sleep(2 * time.Millisecond)
+		if gone() {
+			t.Error("let go before its query was heard of")
+		}
 		f.ask(1, "A.Example.com")
-		time.Sleep(30 * time.Millisecond)
 		f.has("a.example.com[192.0.2.1]")
 		f.known()
 		if !gone() {

@@ -265,6 +265,9 @@ func (c *changes) rebased() bool {
 // dropHooks deletes the base chains of early stages, and for DNS, that are not
 // needed any more.
 func (c *changes) dropHooks(b *batch) {
+	if !c.rebased() {
+		return
+	}
 	before := c.now.builder
 	before.needs, before.settings.DNS = c.needed, c.dns
 	keep := c.now.baseChains()

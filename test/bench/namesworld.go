@@ -247,14 +247,15 @@ func (n *namesNode) err() error {
 // resolver asks the DNS server from the pod.
 type resolver struct {
 	net.Conn
-	id uint16
+	id  uint16
+	buf []byte
 }
 
 // resolver opens a socket for look-ups, one after the other.
 func (n *namesNode) resolver() (r *resolver, err error) {
 	err = n.InClient(func() error {
 		c, err := net.Dial("udp4", dnsServer.String())
-		r = &resolver{Conn: c}
+		r = &resolver{Conn: c, buf: make([]byte, 4096)}
 		return err
 	})
 	return r, err
@@ -276,13 +277,12 @@ func (r *resolver) ask(name string) (addrs []netip.Addr, took time.Duration, err
 	if _, err := r.Write(q); err != nil {
 		return nil, 0, err
 	}
-	buf := make([]byte, 1<<16)
-	size, err := r.Read(buf)
+	size, err := r.Read(r.buf)
 	took = time.Since(began)
 	if err != nil {
 		return nil, took, fmt.Errorf("look-up of %s: %w", name, err)
 	}
-	if err := m.Unpack(buf[:size]); err != nil {
+	if err := m.Unpack(r.buf[:size]); err != nil {
 		return nil, took, err
 	}
 	for _, rr := range m.Answer {
