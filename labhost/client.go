@@ -74,10 +74,10 @@ func connect(ctx context.Context, r Request, deadline time.Time) (*conn, error) 
 		return connectICMP(r.Addr)
 	}
 	dialer := net.Dialer{Deadline: deadline}
-	if r.LocalPort != 0 && r.Proto == TCP {
-		dialer.LocalAddr = &net.TCPAddr{Port: int(r.LocalPort)}
-	} else if r.LocalPort != 0 {
-		dialer.LocalAddr = &net.UDPAddr{Port: int(r.LocalPort)}
+	if local := netip.AddrPortFrom(r.LocalAddr, r.LocalPort); r.Proto == TCP && local != (netip.AddrPort{}) {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(local)
+	} else if local != (netip.AddrPort{}) {
+		dialer.LocalAddr = net.UDPAddrFromAddrPort(local)
 	}
 	raw, err := dialer.DialContext(ctx, string(r.Proto), netip.AddrPortFrom(r.Addr, r.Port).String())
 	if err != nil {

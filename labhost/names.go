@@ -125,8 +125,7 @@ func (h *host) lookup(r Request) (*Result, error) {
 	return result, nil
 }
 
-// resolve asks for the IPv4 addresses, and for the others if there are none: as a
-// client does, what it asked for last is what it uses.
+// resolve asks for the addresses of both families, IPv4 first.
 func resolve(ctx context.Context, r Request) (addrs []netip.Addr, err error) {
 	client := &dns.Client{Net: string(UDP)}
 	if r.Proto == TCP && r.Op == OpLookup {
@@ -149,11 +148,11 @@ func resolve(ctx context.Context, r Request) (addrs []netip.Addr, err error) {
 				addrs = append(addrs, a.Unmap())
 			}
 		}
-		if len(addrs) > 0 {
-			return addrs, nil
-		}
 	}
-	return nil, fmt.Errorf("%s has no address", r.Domain)
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("%s has no address", r.Domain)
+	}
+	return addrs, nil
 }
 
 // dialName looks a name up and dials its first address at once.

@@ -62,6 +62,9 @@ type Request struct {
 	Records []Record `json:"records,omitempty"`
 	// Port is the port to listen on or to dial.
 	Port uint16 `json:"port,omitempty"`
+	// LocalAddr is the source address of a connection, by TCP or UDP; the kernel
+	// chooses if it is the zero one.
+	LocalAddr netip.Addr `json:"localAddr,omitzero"`
 	// LocalPort is the source port of a connection; 0 lets the kernel choose.
 	LocalPort uint16 `json:"localPort,omitempty"`
 	// Conn is the connection that OpSend and OpClose mean.

@@ -87,6 +87,9 @@ func (c *Cluster) probe(ctx context.Context, p Probe) (Result, error) {
 	default:
 		return Result{}, fmt.Errorf("protocol %s cannot be tried in the lab", verdict.ProtocolName(p.Protocol))
 	}
+	if a, err := netip.ParseAddr(p.From); err == nil && c.Lab.LentTo(a) != "" {
+		spec.LocalAddr = a // one of many of its machine
+	}
 	out := Result{Probe: p}
 	for try := range tries {
 		r, err := host.Dial(ctx, spec)
@@ -130,6 +133,9 @@ func (c *Cluster) Host(ref string) (*lab.Host, error) {
 				return c.Lab.Host(r)
 			}
 		}
+	}
+	if r := c.Lab.LentTo(a); r != "" {
+		return c.Lab.Host(r)
 	}
 	return nil, fmt.Errorf("no machine of the lab has the address %s", a)
 }

@@ -37,7 +37,8 @@ type DialSpec struct {
 	Domain string
 	Server netip.Addr
 	Port   uint16
-	// LocalPort is the source port; 0 lets the kernel choose.
+	// LocalAddr and LocalPort are the source; the kernel chooses what is zero.
+	LocalAddr netip.Addr
 	LocalPort uint16
 	// Timeout bounds connect, question and answer together; zero or less means
 	// labhost.DefaultTimeout.
@@ -156,7 +157,7 @@ func (h *Host) result(ctx context.Context, q labhost.Request) (DialResult, error
 }
 
 func (s DialSpec) request(op labhost.Op) labhost.Request {
-	return labhost.Request{Op: op, Proto: s.Proto, Addr: s.Addr, Domain: s.Domain, Server: s.Server, Port: s.Port, LocalPort: s.LocalPort, Timeout: s.Timeout}
+	return labhost.Request{Op: op, Proto: s.Proto, Addr: s.Addr, Domain: s.Domain, Server: s.Server, Port: s.Port, LocalAddr: s.LocalAddr, LocalPort: s.LocalPort, Timeout: s.Timeout}
 }
 
 // Ref is how the lab calls the host.

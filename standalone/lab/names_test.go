@@ -47,8 +47,8 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s by %s: %+v, want %v", name, proto, r, want)
 		}
 	}
-	lookup(labhost.UDP, "www.example.com", "172.30.0.101")
-	lookup(labhost.TCP, "WWW.example.com", "172.30.0.101")
+	lookup(labhost.UDP, "www.example.com", "172.30.0.101", "fd00:172:30::101")
+	lookup(labhost.TCP, "WWW.example.com", "172.30.0.101", "fd00:172:30::101")
 	lookup(labhost.UDP, "six.example.com", "fd00:172:30::101")
 	lookup(labhost.UDP, "no.example.com")
 	dial := func(name, by string) {
@@ -67,6 +67,14 @@ func TestNames(t *testing.T) {
 	lookup(labhost.UDP, "new.example.com", "172.30.0.200", "172.30.0.101")
 	lookup(labhost.UDP, "www.example.com")
 	dial("new.example.com", "ext:dns")
+	lent := addr("172.30.0.200")
+	server, err := l.Host(l.LentTo(lent))
+	if err != nil || l.LentTo(addr("172.30.0.101")) != "" {
+		t.Fatalf("%v, and what edge has is lent to %q", err, l.LentTo(addr("172.30.0.101")))
+	}
+	if r, err := server.Dial(t.Context(), DialSpec{Proto: labhost.TCP, LocalAddr: lent, Addr: addr("172.30.0.101"), Port: 80}); err != nil || r.Seen.Addr() != lent {
+		t.Errorf("from the lent address: %+v, %v", r, err)
+	}
 	dir := filepath.Join(resolverDir, l.Netns("blue/fe-1"))
 	if b, err := os.ReadFile(filepath.Join(dir, "resolv.conf")); err != nil || string(b) != "nameserver 172.30.0.100\n" {
 		t.Errorf("resolv.conf: %q, %v", b, err)

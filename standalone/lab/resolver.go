@@ -76,6 +76,17 @@ func (l *Lab) ServeNames(ctx context.Context, records []labhost.Record) error {
 	return err
 }
 
+// LentTo returns the machine that answers at an address of the names that ServeNames
+// was given; empty if none does.
+func (l *Lab) LentTo(a netip.Addr) (ref string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if slices.Contains(l.lent, a) {
+		return "ext:" + l.resolverName
+	}
+	return ""
+}
+
 // Resolver is the address of the DNS server that pods ask, IPv4; invalid if there
 // is none.
 func (l *Lab) Resolver() netip.Addr { return l.resolver }

@@ -38,6 +38,7 @@ type benchmark struct {
 func main() {
 	only := flag.String("only", "", "run the benchmarks whose names match")
 	out := flag.String("o", "bench.json", "write the figures to this file")
+	flag.DurationVar(&fullNames.churn, "churn", fullNames.churn, "how long the names of dns/churn come and go")
 	profile := flag.String("cpuprofile", "", "write a profile of the run to this file")
 	flag.Parse()
 	if err := run(*only, *out, *profile); err != nil {
