@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tierwall/tierwall/agent/dns"
 	"github.com/tierwall/tierwall/dataplane/fake"
 	"github.com/tierwall/tierwall/domain"
 	"github.com/tierwall/tierwall/model"
@@ -35,11 +36,21 @@ func (r *rig) egress(iface, from, to string) verdict.Verdict {
 	return v
 }
 
+// script is a teller that says what a test says.
+type script struct {
+	news chan struct{}
+	next Learning
+}
+
+func (s *script) News() <-chan struct{}            { return s.news }
+func (s *script) Next() ([]*model.Learned, func()) { return s.next.Names, s.next.Done }
+
 // learned tells the agent of names and waits until it says that the kernel knows;
 // false if it does not in time.
-func (r *rig) learned(within time.Duration, names ...*model.Learned) bool {
+func (s *script) learned(within time.Duration, names ...*model.Learned) bool {
 	done := make(chan struct{})
-	r.agent.learning <- Learning{Names: names, Done: func() { close(done) }}
+	s.next = Learning{Names: names, Done: func() { close(done) }}
+	s.news <- struct{}{}
 	select {
 	case <-done:
 		return true
@@ -52,9 +63,14 @@ func (r *rig) learned(within time.Duration, names ...*model.Learned) bool {
 // there is nothing for it to know.
 func TestLearning(t *testing.T) {
 	const at, other = "192.0.2.1", "192.0.2.2"
-	r := newRig(t)
+	s := &script{news: make(chan struct{})}
+	r := newRig(t, func(a *agent) {
+		l, _, err := dns.New(dns.Options{})
+		must(t, err)
+		a.names = &namer{learner: l, from: s, servers: newDNSServers(nil)}
+	})
 	r.host <- routed("10.0.0.1")
-	if r.learned(20*time.Millisecond, nameAt("early.test", other)) {
+	if s.learned(20*time.Millisecond, nameAt("early.test", other)) {
 		t.Error("done before anything is enforced")
 	}
 	r.updates <- update{changes: []model.Change{byName("*.test")}}
@@ -68,17 +84,17 @@ func TestLearning(t *testing.T) {
 	}
 	want("learned before the first tables", other, verdict.Allow)
 	want("not learned", at, verdict.Deny)
-	if !r.learned(10*time.Second, nameAt("a.test", at), nameAt("else", "192.0.2.3")) {
+	if !s.learned(10*time.Second, nameAt("a.test", at), nameAt("else", "192.0.2.3")) {
 		t.Fatal("nobody is told")
 	}
 	want("at once", at, verdict.Allow)
 	want("a name that no policy speaks of", "192.0.2.3", verdict.Deny)
-	if !r.learned(10*time.Second, nameAt("else", "192.0.2.4")) {
+	if !s.learned(10*time.Second, nameAt("else", "192.0.2.4")) {
 		t.Fatal("nobody is told that there was nothing to do")
 	}
 	r.plane.FailAt(fake.Flip, errors.New("refused"))
 	r.plane.FailAt(fake.Add, errors.New("refused"))
-	if !r.learned(10*time.Second, nameAt("a.test", "192.0.2.9"), nameAt("early.test")) {
+	if !s.learned(10*time.Second, nameAt("a.test", "192.0.2.9"), nameAt("early.test")) {
 		t.Fatal("nobody is told after the kernel refused once")
 	}
 	want("after it was tried again", "192.0.2.9", verdict.Allow)

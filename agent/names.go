@@ -34,10 +34,18 @@ type DNS struct {
 	NoPrivate bool
 }
 
+// teller tells what is learned of domain names, as dns.Learner does.
+type teller interface {
+	News() <-chan struct{}
+	Next() (names []*model.Learned, known func())
+}
+
 // namer is what of the agent has to do with domain names.
 type namer struct {
 	DNS
 	learner *dns.Learner
+	// from tells what is learned: the learner.
+	from    teller
 	servers *dnsServers
 	// asked are the patterns that the tables ask for, told what of the settings was
 	// handed on.
@@ -67,7 +75,7 @@ func (a *agent) startNames(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.names = &namer{DNS: *a.DNS, stale: true, learner: learner, servers: newDNSServers(core)}
+	a.names = &namer{DNS: *a.DNS, stale: true, learner: learner, from: learner, servers: newDNSServers(core)}
 	restored := Learning{Names: names}
 	a.held = append(a.held, restored.changes()...)
 	if err := learner.Listen(ctx); err != nil {
@@ -87,12 +95,12 @@ func (n *namer) news() <-chan struct{} {
 	if n == nil {
 		return nil
 	}
-	return n.learner.News()
+	return n.from.News()
 }
 
 // next is what was learned since it was last asked.
 func (n *namer) next() []Learning {
-	names, known := n.learner.Next()
+	names, known := n.from.Next()
 	return []Learning{{Names: names, Done: known}}
 }
 

@@ -99,7 +99,7 @@ func TestNames(t *testing.T) {
 		a.Dataplane = plane
 		l, _, err := dns.New(dns.Options{})
 		must(t, err)
-		a.names = &namer{learner: l, servers: newDNSServers(nil), stale: true}
+		a.names = &namer{learner: l, from: l, servers: newDNSServers(nil), stale: true}
 		a.held = append(a.held, model.Put(&model.Learned{Name: "old.example", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}))
 		a.compiler.Settings(model.Settings{DNS: model.DNSSettings{Servers: []model.DNSServer{{Addr: server.Addr()}}}})
 	})
