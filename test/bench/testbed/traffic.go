@@ -249,3 +249,38 @@ func (n *Node) listen(port int) (fd int, err error) {
 	}
 	return fd, errors.Join(buffers(fd), unix.Listen(fd, 128))
 }
+
+// ConnectFor opens TCP connections as Connect does, from several threads at once,
+// for some time of the clock. It returns how many a second: what others take of
+// the processors is missing from it.
+func (n *Node) ConnectFor(port int, d time.Duration, threads int) (perSecond float64, err error) {
+	counts, problems := make([]int, threads), make(chan error, threads)
+	began := time.Now()
+	for i := range threads {
+		go func() {
+			listener, err := n.listen(port + i)
+			if err != nil {
+				problems <- err
+				return
+			}
+			defer func() { _ = unix.Close(listener) }()
+			problems <- in(n.client, func() error {
+				for time.Since(began) < d {
+					if err := connect(listener, port+i); err != nil {
+						return err
+					}
+					counts[i]++
+				}
+				return nil
+			})
+		}()
+	}
+	for range threads {
+		err = errors.Join(err, <-problems)
+	}
+	sum := 0
+	for _, c := range counts {
+		sum += c
+	}
+	return float64(sum) / time.Since(began).Seconds(), err
+}
