@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"net/netip"
 	"reflect"
+	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -79,6 +82,8 @@ type agent struct {
 	began   time.Time
 	applied int
 	watcher *watcher
+	// started is for what is done once, soon after everything is in the kernel.
+	started sync.Once
 	// drifts are changes that somebody else made to the kernel's tables.
 	drifts chan dataplane.Drift
 	// news is what the server is to hear once it is in the kernel.
@@ -512,7 +517,18 @@ func (a *agent) report(c dataplane.Change, began time.Time) {
 func (a *agent) look() {
 	if len(a.waiting) == 0 {
 		a.metrics.problems.Set(float64(a.watcher.check(a.near)))
+		a.started.Do(economize)
 	}
+}
+
+// economize gives back what the lists took, which is most of what the process has
+// after its start, and keeps it from taking as much again: from now on it makes
+// little that it throws away. GOGC, where it is set, stands.
+func economize() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+	go debug.FreeOSMemory()
 }
 
 // lookAround finds what has been amiss for a while.
