@@ -81,6 +81,7 @@ func TestManager(t *testing.T) {
 		{"order", w.reorder},
 		{"who sees what", w.visibility},
 		{"what a user may do", w.access},
+		{"domains", w.domains},
 		{"events", w.events},
 		{"a token that ends", w.revoked},
 		{"without the API server", w.away},
