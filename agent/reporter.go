@@ -313,6 +313,7 @@ func (r *reporter) next() (report.Report, bool) {
 	}
 	if r.names != nil {
 		out.Learned, out.Forgotten, out.Unreported = r.names.Report(r.full)
+		out.Warning = r.names.Status()
 	}
 	clear(r.come)
 	clear(r.gone)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,7 +98,7 @@ func (o *statusOptions) nodes(cmd *cobra.Command, config *rest.Config) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "NODE\tSTATE\tFOR\tPOLICIES\tDRIFT\tERROR")
 	for _, n := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", n.Name, n.State, time.Since(n.Since).Round(time.Second), n.Policies, n.Drift, n.Error)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", n.Name, n.State, time.Since(n.Since).Round(time.Second), n.Policies, n.Drift, cmp.Or(n.Error, n.Warning))
 	}
 	return w.Flush()
 }

@@ -54,6 +54,9 @@ type Report struct {
 	Learned    []Learned `json:"learned,omitempty"`
 	Forgotten  []Address `json:"forgotten,omitempty"`
 	Unreported int       `json:"unreported,omitempty"`
+	// Warning says what is wrong with learning names, though policy is enforced:
+	// that there are too many, or that they are not kept on disk.
+	Warning string `json:"warning,omitempty"`
 	// Cuts says, by policy, which needs of the node itself it cuts.
 	Cuts map[string]string `json:"cuts,omitempty"`
 }
@@ -103,6 +106,8 @@ type Node struct {
 	Since time.Time `json:"since"`
 	// Error is the agent's last error if it is behind.
 	Error string `json:"error,omitempty"`
+	// Warning is what is wrong there though policy is enforced.
+	Warning string `json:"warning,omitempty"`
 	// Policies is how many policies apply to something there.
 	Policies int `json:"policies"`
 	// Drift counts the times that somebody else changed the kernel's tables.

@@ -481,11 +481,15 @@ func (l *Learner) known(change uint64) {
 func (l *Learner) Status() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.wrong()
+}
+
+func (l *Learner) wrong() string {
 	switch leases, names := l.book.Len(); {
 	case l.book.Full():
-		return fmt.Sprintf("%d addresses of %d names are known, and more are not learned", leases, names)
+		return fmt.Sprintf("%d addresses of domain names are known, of %d names: more are not learned, and policy by name denies them", leases, names)
 	case l.failing:
-		return "what is learned of names is not kept on disk"
+		return "what is learned of domain names is not kept on disk"
 	}
 	return ""
 }

@@ -401,7 +401,13 @@ func TestBoundsAreSaid(t *testing.T) {
 		if got := testutil.ToFloat64(f.metrics.refused.WithLabelValues(refusedAll)); got != 2 || f.Status() == "" || testutil.ToFloat64(f.metrics.full) != 1 {
 			t.Errorf("%v refused, status %q", got, f.Status())
 		}
+		if f.Report(false); f.Unreported() {
+			t.Error("there is something to report although all was")
+		}
 		time.Sleep(70 * time.Second)
+		if !f.Unreported() {
+			t.Error("that there is room again is not reported")
+		}
 		if f.Status() != "" {
 			t.Errorf("there is room again, and the status is %q", f.Status())
 		}

@@ -10,8 +10,12 @@ import (
 
 // reports is what the server has not heard of yet.
 type reports struct {
-	kept map[pair]book.Lease
-	gone map[pair]bool
+	// status is what was last said to be wrong.
+	status string
+	kept   map[pair]book.Lease
+	gone   map[pair]bool
+	// dropped is how many were too many.
+	dropped int
 }
 
 type pair struct {
@@ -28,6 +32,8 @@ const maxUnreported = 2 * report.MaxLearned
 func (r *reports) keep(l book.Lease) {
 	if len(r.kept) < maxUnreported {
 		r.kept[pair{l.Name, l.Addr}] = l
+	} else {
+		r.dropped++
 	}
 	delete(r.gone, pair{l.Name, l.Addr})
 }
@@ -59,11 +65,13 @@ func (l *Learner) Report(all bool) (known []report.Learned, forgotten []report.A
 		for _, b := range l.reports.kept {
 			add(b)
 		}
+		unreported += l.reports.dropped
 		for p := range l.reports.gone {
 			forgotten = append(forgotten, report.Address{Name: string(p.name), Addr: p.addr})
 		}
 	}
 	l.reports = newReports()
+	l.reports.status = l.wrong()
 	return known, forgotten, unreported
 }
 
@@ -71,5 +79,5 @@ func (l *Learner) Report(all bool) (known []report.Learned, forgotten []report.A
 func (l *Learner) Unreported() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.reports.kept)+len(l.reports.gone) > 0
+	return len(l.reports.kept)+len(l.reports.gone) > 0 || l.reports.status != l.wrong()
 }

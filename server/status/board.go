@@ -31,6 +31,7 @@ type node struct {
 	learned    map[report.Address]report.Learned
 	unreported int
 	err        string
+	warning    string
 	behind     *time.Time
 	drift      uint64
 	heard      time.Time // zero if never
@@ -125,7 +126,7 @@ func (b *board) take(r report.Report) bool {
 			n.versions[kind] = v
 		}
 	}
-	n.err, n.behind, n.drift = r.Error, r.Behind, r.Drift
+	n.err, n.warning, n.behind, n.drift = r.Error, r.Warning, r.Behind, r.Drift
 	if n.heard.IsZero() || n.state == report.Silent {
 		b.everything = true // it counts from now on
 	}
@@ -270,7 +271,7 @@ func (b *board) list() []report.Node {
 	list := make([]report.Node, 0, len(b.nodes))
 	for _, name := range slices.Sorted(maps.Keys(b.nodes)) {
 		n := b.nodes[name]
-		list = append(list, report.Node{Name: name, State: n.state, Since: n.since.UTC().Truncate(time.Second), Error: n.err, Policies: n.policies, Drift: n.drift})
+		list = append(list, report.Node{Name: name, State: n.state, Since: n.since.UTC().Truncate(time.Second), Error: n.err, Warning: n.warning, Policies: n.policies, Drift: n.drift})
 	}
 	return list
 }

@@ -113,3 +113,18 @@ func TestDomainsBound(t *testing.T) {
 		t.Errorf("nothing is %s, %v", text, err)
 	}
 }
+
+// TestWarning: what is wrong with a node's learning is in the list of nodes, as long
+// as the node says so.
+func TestWarning(t *testing.T) {
+	w := newWorld(t, "n1")
+	for _, warning := range []string{"too many names", ""} {
+		w.seqs["n1"]++
+		if !w.take(report.Report{Node: "n1", Instance: "i", Sequence: w.seqs["n1"], Full: w.seqs["n1"] == 1, Warning: warning}) {
+			t.Fatal("the report does not follow")
+		}
+		if got := w.list()[0].Warning; got != warning {
+			t.Errorf("the list says %q, the node %q", got, warning)
+		}
+	}
+}
