@@ -111,5 +111,8 @@ func runServer(ctx context.Context, o server.Options, managed manager.Options, k
 	if err != nil {
 		return err
 	}
+	if o.Flows != nil {
+		o.Flows.Ask(m.Pending)
+	}
 	return errors.Join(server.Run(ctx, o), m.Close())
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/tierwall/tierwall/conntrack"
 	"github.com/tierwall/tierwall/dataplane"
@@ -14,9 +15,9 @@ import (
 )
 
 const (
-	// maxOpen is how many open connections are remembered: some 20 MB. The
-	// traffic of others is not known when they end.
-	maxOpen = 100_000
+	// maxOpen is how many open connections are remembered. The traffic of others
+	// is not known when they end.
+	maxOpen = 1 << 16
 	// maxKeys is how many different records a window may have.
 	maxKeys = 20_000
 )
@@ -45,25 +46,29 @@ type Collector struct {
 type key struct {
 	src, dst        *flow.End
 	protocol        uint8
-	port            uint16
-	service         netip.AddrPort
-	egress, ingress at
 	denied          bool
+	port            uint16
+	service         unique.Handle[netip.AddrPort]
+	egress, ingress at
 }
 
-// at is a decision and where it was made.
+// at is a decision and where it was made: at the pod that the end is, or at a
+// host endpoint.
 type at struct {
 	decision *table.Decision
-	endpoint verdict.EndpointID
+	host     string
 	stage    verdict.Stage
 }
 
 // open is a connection that has not ended.
 type open struct {
 	key   key
-	start time.Time
+	start int64 // in Unix nanoseconds
 	sport uint16
 }
+
+// untranslated is the service of connections that were sent to none.
+var untranslated = unique.Make(netip.AddrPort{})
 
 // counted is a record in the making.
 type counted struct {
@@ -94,7 +99,7 @@ func (c *Collector) Connection(e *conntrack.Event) {
 	}
 	label, tag := dataplane.Label(e.Label), c.tag()
 	p := packetOf(e)
-	k := key{src: c.ends.At(p.Src), dst: c.ends.At(p.Dst), protocol: p.Protocol, port: p.DstPort}
+	k := key{src: c.ends.At(p.Src), dst: c.ends.At(p.Dst), protocol: p.Protocol, port: p.DstPort, service: untranslated}
 	found := false
 	for dir, to := range map[verdict.Direction]*at{verdict.Egress: &k.egress, verdict.Ingress: &k.ingress} {
 		m, ok := label.Mark(tag, dir)
@@ -102,19 +107,17 @@ func (c *Collector) Connection(e *conntrack.Event) {
 			continue
 		}
 		found = true
-		to.decision, to.endpoint = c.book.Decision(m, p)
-		if to.decision == nil {
+		var owner verdict.EndpointID
+		if to.decision, owner = c.book.Decision(m, p); to.decision == nil {
 			to.decision = unknown
 		}
-		if to.endpoint.Kind == verdict.NoEndpoint {
-			to.endpoint = idOf(map[verdict.Direction]*flow.End{verdict.Egress: k.src, verdict.Ingress: k.dst}[dir])
-		}
+		to.host = owner.Name
 	}
 	if !found {
 		return // no policy of this node was asked, or that of an agent before
 	}
 	if e.Origin.Dst != p.Dst || e.Origin.DstPort != p.DstPort && !verdict.IsICMP(p.Protocol) {
-		k.service = netip.AddrPortFrom(e.Origin.Dst, e.Origin.DstPort)
+		k.service = unique.Make(netip.AddrPortFrom(e.Origin.Dst, e.Origin.DstPort))
 	}
 	now := c.now()
 	c.mu.Lock()
@@ -132,7 +135,7 @@ func (c *Collector) Connection(e *conntrack.Event) {
 		return
 	}
 	w.going++
-	c.open[e.ID] = open{k, now, p.SrcPort}
+	c.open[e.ID] = open{k, now.UnixNano(), p.SrcPort}
 }
 
 // unknown is a decision of which nothing is known but that it allowed.
@@ -160,7 +163,7 @@ func (c *Collector) ended(e *conntrack.Event) {
 	delete(c.open, e.ID)
 	w := c.window[o.key]
 	if w == nil {
-		if w = c.begin(o.key, o.start); w == nil {
+		if w = c.begin(o.key, time.Unix(0, o.start)); w == nil {
 			return
 		}
 		w.sport = o.sport
@@ -191,7 +194,7 @@ type Denial struct {
 // Denied takes a denied packet.
 func (c *Collector) Denied(d Denial) {
 	p := d.Packet
-	k := key{src: c.ends.At(p.Src), dst: c.ends.At(p.Dst), protocol: p.Protocol, port: p.DstPort, denied: true}
+	k := key{src: c.ends.At(p.Src), dst: c.ends.At(p.Dst), protocol: p.Protocol, port: p.DstPort, denied: true, service: untranslated}
 	known := c.explain(d, &k)
 	now := c.now()
 	c.mu.Lock()
@@ -264,7 +267,7 @@ func (c *Collector) explain(d Denial, k *key) bool {
 				to = &k.egress
 			}
 			if found.Verdict == verdict.Deny || to.decision == nil {
-				*to = at{found, s.id, s.stage}
+				*to = at{found, hostOf(s.id), s.stage}
 			}
 			if found.Verdict == verdict.Deny {
 				return true
@@ -273,7 +276,7 @@ func (c *Collector) explain(d Denial, k *key) bool {
 	}
 	k.egress, k.ingress = at{}, at{decision: &table.Decision{}, stage: d.Stage}
 	if len(way) > 0 {
-		k.ingress.endpoint = way[len(way)-1].id
+		k.ingress.host = hostOf(way[len(way)-1].id)
 	}
 	return false
 }
@@ -364,7 +367,7 @@ func (w *counted) record(node string) flow.Record {
 	r := flow.Record{
 		Node: node, Reporter: reporter(node, k.src, k.dst), Start: w.start.UTC().Round(0), Last: w.last.UTC().Round(0), Ended: w.going == 0,
 		Source: *k.src, Destination: *k.dst, Protocol: verdict.ProtocolName(k.protocol),
-		Verdict: flow.Verdict(verdict.Allow), Egress: k.egress.flow(), Ingress: k.ingress.flow(),
+		Verdict: flow.Verdict(verdict.Allow), Egress: k.egress.flow(k.src), Ingress: k.ingress.flow(k.dst),
 		Connections: w.connections, Out: w.out, In: w.in,
 	}
 	if k.denied {
@@ -379,8 +382,8 @@ func (w *counted) record(node string) flow.Record {
 			r.SourcePort = w.sport
 		}
 	}
-	if k.service.IsValid() {
-		r.Service = k.service.String()
+	if k.service != untranslated {
+		r.Service = k.service.Value().String()
 	}
 	return r
 }
@@ -396,11 +399,24 @@ func reporter(node string, src, dst *flow.End) flow.Reporter {
 	return flow.ByNeither
 }
 
-func (a at) flow() *flow.Decision {
+// flow returns the decision as records have it, made at an end.
+func (a at) flow(end *flow.End) *flow.Decision {
 	if a.decision == nil {
 		return nil
 	}
-	return &flow.Decision{Endpoint: a.endpoint.String(), Stage: a.stage, Trace: a.decision.Trace()}
+	id := idOf(end)
+	if a.host != "" {
+		id = verdict.EndpointID{Kind: verdict.Host, Name: a.host}
+	}
+	return &flow.Decision{Endpoint: id.String(), Stage: a.stage, Trace: a.decision.Trace()}
+}
+
+// hostOf is the name of a host endpoint; empty for a pod.
+func hostOf(id verdict.EndpointID) string {
+	if id.Kind == verdict.Host {
+		return id.Name
+	}
+	return ""
 }
 
 // idOf is the endpoint that an end is; the zero value for one that is none.

@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +238,52 @@ func TestFullWindow(t *testing.T) {
 	if len(list) != maxKeys || lost.Denied != 5 || r.LostSoFar() != lost {
 		t.Errorf("%d records, lost %+v", len(list), lost)
 	}
+}
+
+// TestMemory: with every bound reached, what records takes 64 MB at most: open
+// connections, a window, denials of as many strangers, 10,000 pods, and what waits
+// for a server that is away.
+func TestMemory(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	r := newRig(t)
+	for i := range 10_000 {
+		r.ends.See(model.Put(pod(fmt.Sprintf("pod-%d", i), "n2", netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}).String())))
+	}
+	sender := NewSender("n1", (&server{fails: errors.New("away")}).post, slog.New(slog.DiscardHandler))
+	for i := range maxOpen + 10 {
+		from := netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(i%50_000+1000))
+		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 443)
+		r.Connection(connection(uint32(i), from.String(), to.String(), verdict.Egress, table.SetID(10)))
+		if i%10_000 == 0 {
+			sender.Put(r.Take())
+		}
+	}
+	for range 4 {
+		for i := range maxKeys {
+			r.Denied(Denial{Packet: verdict.Packet{Src: netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: verdict.TCP, DstPort: 9}})
+		}
+		sender.Put(r.Take())
+	}
+	for i := range maxKeys { // and a window that is full
+		r.Denied(Denial{Packet: verdict.Packet{Src: netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: verdict.TCP, DstPort: 9}})
+	}
+	took := int64(heap()) - int64(before)
+	_, dropped, waiting := sender.Counts()
+	if r.Open() != maxOpen || dropped == 0 || waiting < maxQueue*3/4 {
+		t.Fatalf("the bounds are not reached: %d open, %d dropped, %d bytes wait", r.Open(), dropped, waiting)
+	}
+	t.Logf("%d MB", took>>20)
+	if took > 64<<20 {
+		t.Errorf("%d MB", took>>20)
+	}
+	runtime.KeepAlive(sender)
+	runtime.KeepAlive(r)
 }
 
 // server is one that records are sent to.

@@ -77,8 +77,7 @@ func (s *Sender) Put(records []flow.Record, lost flow.Loss) {
 		s.dropped += uint64(s.queue[0].records)
 		s.lost.Add(s.queue[0].lost)
 		s.lost.Records += uint64(s.queue[0].records)
-		s.size -= len(s.queue[0].body)
-		s.queue = s.queue[1:]
+		s.pop()
 	}
 	select {
 	case s.wake <- struct{}{}:
@@ -109,9 +108,15 @@ func (s *Sender) done(b batch) {
 	defer s.mu.Unlock()
 	s.sent += uint64(b.records)
 	if len(s.queue) > 0 && &s.queue[0].body[0] == &b.body[0] {
-		s.queue = s.queue[1:]
-		s.size -= len(b.body)
+		s.pop()
 	}
+}
+
+// pop takes the first batch out, and lets go of it.
+func (s *Sender) pop() {
+	s.size -= len(s.queue[0].body)
+	s.queue[0] = batch{}
+	s.queue = s.queue[1:]
 }
 
 // Run sends what waits until the context ends.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,9 +25,6 @@ type Options struct {
 	MaxBytes int64
 	// MaxAge is how old a record may be; 0 means three days.
 	MaxAge time.Duration
-	// Pending returns what would be of a flow if everything staged were enforced,
-	// nil if nothing staged concerns it; nil for nobody who knows.
-	Pending func(*flow.Record) *flow.Pending
 	// Log takes what there is to say; nil means nothing.
 	Log *slog.Logger
 }
@@ -40,6 +38,7 @@ type Store struct {
 	options     Options
 	segmentSize int64
 	now         func() time.Time
+	pending     atomic.Pointer[func(*flow.Record) *flow.Pending]
 
 	mu     sync.Mutex
 	closed bool
@@ -107,6 +106,10 @@ func Open(o Options) (*Store, error) {
 	s.retain()
 	return s, nil
 }
+
+// Ask has the store ask what would be of each flow that comes, if everything
+// staged were enforced; nil is the answer where that is what was.
+func (s *Store) Ask(pending func(*flow.Record) *flow.Pending) { s.pending.Store(&pending) }
 
 // load finds the segments that are there.
 func (s *Store) load() error {
@@ -199,9 +202,9 @@ func (s *Store) begin() error {
 // Put takes a batch. The error is ErrAgain for one that is there already;
 // otherwise it is one of writing, and the agent is to try again.
 func (s *Store) Put(b flow.Batch) error {
-	for i := range b.Records {
-		if r := &b.Records[i]; s.options.Pending != nil && r.Pending == nil {
-			r.Pending = s.options.Pending(r)
+	if pending := s.pending.Load(); pending != nil {
+		for i := range b.Records {
+			b.Records[i].Pending = (*pending)(&b.Records[i])
 		}
 	}
 	s.mu.Lock()

@@ -328,6 +328,21 @@ func TestTogether(t *testing.T) {
 	}
 }
 
+// TestAsks: what comes is kept with what would have been.
+func TestAsks(t *testing.T) {
+	f := open(t, t.TempDir())
+	f.Ask(func(r *flow.Record) *flow.Pending {
+		if r.Port == 2 {
+			return &flow.Pending{Verdict: flow.Verdict(verdict.Allow)}
+		}
+		return nil
+	})
+	f.put(numbered(1), numbered(2))
+	if got := ports(f.page(flow.Filter{Newly: "allowed"}).Records); !slices.Equal(got, []int{2}) {
+		t.Errorf("%v would be newly allowed", got)
+	}
+}
+
 // TestCounts: each step on the way counts for its rule, the end of a tier for
 // itself and for each policy that applied there.
 func TestCounts(t *testing.T) {

@@ -48,6 +48,7 @@ type Manager struct {
 	store    *store
 	sessions *sessions
 	views    *views
+	pending  pending
 	oidc     *oidcLogin
 	http     *http.Server
 	listen   net.Listener

@@ -199,6 +199,13 @@ func (s *store) asOf() (time.Time, string) {
 	return s.seen, s.away
 }
 
+// at returns the version of the state as it is.
+func (s *store) at() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
 // now returns the present snapshot.
 func (s *store) now() *snapshot {
 	s.mu.Lock()

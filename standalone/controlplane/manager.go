@@ -24,6 +24,9 @@ func (p *ControlPlane) StartManager(ctx context.Context, o manager.Options) (*ma
 		return nil, err
 	}
 	p.manager = m
+	if p.flows != nil {
+		p.flows.Ask(m.Pending)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := m.Ready(ctx); err != nil {
