@@ -109,7 +109,8 @@ test('a session that ends in the middle of an edit takes nothing away', async ({
   await later.close();
 });
 
-test('HTML in what people write is text', async ({ page, login, server }) => {
+test('HTML in what people write is text', async ({ page, login, server, expected }) => {
+  expected.add('404 /api/v1/endpoint');
   const html = '<img src=x onerror=document.title=1><b>bold</b>';
   server.kubectl(['create', '-f', '-'], policy('markup', { action: 'Allow', metadata: { annotations: { name: html } }, source: { selector: `who == '${html}'` } }));
   await login();

@@ -39,11 +39,14 @@ function Filters() {
   const navigate = route.useNavigate();
   const tiers = useQuery(tiersQuery);
   const set = (part: Partial<typeof search>) => void navigate({ search: (now) => ({ ...now, ...part, page: undefined }), replace: true });
+  // On a narrow screen the filters would be all that one sees.
+  const [open, setOpen] = useState(Boolean(search.tier || search.kind || search.namespace || search.endpoint || search.only));
   const any = search.q || search.tier || search.kind || search.namespace || search.endpoint || search.only;
   return (
     <Paper withBorder p="sm" component="search">
-      <div className="filters">
+      <div className="filters" data-open={open}>
         <SearchBox label="Filter" placeholder="name, namespace" value={search.q} onSearch={(q) => set({ q })} />
+        <Button variant="default" hiddenFrom="sm" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Fewer filters' : 'More filters'}</Button>
         <MultiSelect label="Tiers" data={tiers.data?.items.map((tier) => tier.name) ?? search.tier ?? []} value={search.tier ?? []} onChange={(tier) => set({ tier: tier.length ? tier : undefined })} searchable />
         <MultiSelect label="Kinds" data={policyKinds.map((kind) => ({ value: kind, label: kindWord(kind) }))} value={search.kind ?? []} onChange={(kind) => set({ kind: kind.length ? kind : undefined })} />
         <TagsInput label="Namespaces" value={search.namespace ?? []} onChange={(namespace) => set({ namespace: namespace.length ? namespace : undefined })} />

@@ -1,7 +1,7 @@
 /** Creating and editing a policy: form, YAML and picture are views of one text. */
 import { ActionIcon, Alert, Button, CopyButton, Grid, Group, Skeleton, Stack, Tabs, Text, Title } from '@mantine/core';
 import { lazy, memo, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
-import type { PolicyApi, StoredObject } from '../api';
+import type { Draft, FieldProblem, PolicyApi, StoredObject } from '../api';
 import { Beside } from '../beside/Beside';
 import { identity, identityOf, newKubernetesPolicy, type Identity } from '../document/copy';
 import { readText, type Reading } from '../document/edit';
@@ -78,7 +78,7 @@ export function PolicyEditor(props: PolicyEditorProps) {
     change({ type: event.shiftKey ? 'redo' : 'undo' });
   };
   const refused = save.refusal?.problem?.problems;
-  const shown = useMemo(() => (draft.draft && refused ? { ...draft.draft, problems: [...draft.draft.problems, ...refused] } : draft.draft), [draft.draft, refused]);
+  const shown = useMemo(() => withRefusal(draft.draft, refused), [draft.draft, refused]);
   const context = useMemo(() => ({ api, apply, later, flush, draft: shown, ...around }), [api, apply, later, flush, shown, around]);
   return (
     <FormProvider value={context}>
@@ -118,6 +118,13 @@ export function PolicyEditor(props: PolicyEditorProps) {
       {save.conflict && <ConflictDialog mine={text} theirs={save.conflict} onOverwrite={() => save.overwrite(text)} onTheirs={(theirs) => { onText(theirs.yaml); save.adopt(theirs); }} onClose={save.clear} />}
     </FormProvider>
   );
+}
+
+/** The draft with what was refused when it was saved, each thing once. */
+function withRefusal(draft: Draft | undefined, refused: FieldProblem[] | undefined): Draft | undefined {
+  if (!draft || !refused) return draft;
+  const more = refused.filter((problem) => !draft.problems.some((known) => known.path === problem.path && known.message === problem.message));
+  return { ...draft, problems: [...draft.problems, ...more] };
 }
 
 /** What the server is asked about: a policy that has no name yet is read all the same. The line of the name stays where it is. */
