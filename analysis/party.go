@@ -41,6 +41,14 @@ type facet struct {
 	sideAt  [2]int
 }
 
+// home is the node that all its members are on; empty if there is none.
+func (p *party) home() string {
+	if len(p.count) == 1 {
+		return p.nodes[0]
+	}
+	return ""
+}
+
 func (p *party) allOn(node string) bool  { return node != "" && p.count[node] == len(p.nodes) }
 func (p *party) someOn(node string) bool { return node != "" && p.count[node] > 0 }
 

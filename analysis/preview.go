@@ -14,8 +14,9 @@ import (
 //
 // What it tells is about pairs that policy is asked about. A pod and itself, a
 // host and itself, and a host and the pods on it never change, also where both
-// are in the groups of a Change. Of host endpoints only the Normal stage is
-// compared: untracked, pre-DNAT and forward policies are not.
+// are in the groups of a Change; no Change is of such pairs alone. Of host
+// endpoints only the Normal stage is compared: untracked, pre-DNAT and forward
+// policies are not.
 type Preview struct {
 	// Groups are those that Changes name, by their index.
 	Groups []PreviewGroup
@@ -259,9 +260,9 @@ func (x *comparison) pair(a, b *party, out, in rowPair) {
 	switch {
 	case a == b && a.kind == PreviewPods && len(a.refs) == 1: // never leaves the pod
 		return
-	case a.kind == PreviewHosts && b.kind == PreviewHosts && a.node != "" && a.node == b.node: // loopback
+	case a.kind == PreviewHosts && b.kind == PreviewHosts && a.home() != "" && a.home() == b.home(): // loopback
 		return
-	case a.kind == PreviewHosts && b.kind == PreviewPods && b.allOn(a.node): // always allowed
+	case a.kind == PreviewHosts && b.kind == PreviewPods && b.allOn(a.home()): // always allowed
 		return
 	case a.kind == PreviewPods && b.kind == PreviewHosts && b.node != "":
 		x.toHost(a, b, out, in)

@@ -223,3 +223,67 @@ func nothingLeft(t *testing.T, s *model.State, before, after *table.Tables) {
 		t.Fatalf("the compiler is not as it was: %+v", p)
 	}
 }
+
+// TestPreviewTellsNoMore: what a preview tells is so for every pair of the
+// groups that policy is asked about, and there is such a pair: nothing is told of
+// a pod and itself, of a host and itself, or of a host and the pods on it alone.
+func TestPreviewTellsNoMore(t *testing.T) {
+	told, excluded := 0, 0
+	for seed := range uint64(400) {
+		g := modeltest.New(seed)
+		s := g.State()
+		ch := draftOf(g, s)
+		after := mutated(s, ch)
+		p := analysis.Compare(s, compile.Compile(s, compile.Options{}), compile.Compile(after, compile.Options{}), 1_000_000, ch)
+		was, is := evaluate.New(s), evaluate.New(after)
+		for _, c := range p.Changes {
+			for _, x := range c.Ports {
+				asked := 0
+				for _, from := range members(p.Groups[c.From]) {
+					for _, to := range members(p.Groups[c.To]) {
+						con, err := s.Connect(from, to)
+						if err != nil {
+							continue
+						}
+						if con.Egress.Endpoint == nil && con.Ingress.Endpoint == nil {
+							excluded++
+							continue
+						}
+						asked++
+						k := within(x.Ports, con)
+						if b, a := normal(was, con, k), normal(is, con, k); a != c.Verdict || b == a {
+							t.Fatalf("seed %d: %s: %s -> %s %s is told as new %s and is %v, was %v", seed, ch.Key, from, to, k, c.Verdict, a, b)
+						}
+					}
+				}
+				if asked == 0 {
+					t.Fatalf("seed %d: %s: a change is told of %v and %v, about whom policy is never asked", seed, ch.Key, p.Groups[c.From].Refs, p.Groups[c.To].Refs)
+				}
+				told += asked
+			}
+		}
+	}
+	if told < 1000 || excluded < 20 {
+		t.Errorf("only %d pairs told, %d of them such as policy is not asked about", told, excluded)
+	}
+	t.Logf("%d pairs told, %d excluded", told, excluded)
+}
+
+// members are the references of a group; of addresses, one.
+func members(g analysis.PreviewGroup) []string {
+	if g.Kind == analysis.PreviewAddresses {
+		return []string{g.Example}
+	}
+	return g.Refs
+}
+
+// within is a packet of a connection in a span.
+func within(p analysis.PortSpan, c model.Connection) verdict.Packet {
+	k := verdict.Packet{Src: c.Egress.Addr, Dst: c.Ingress.Addr, Protocol: uint8(p.Protocol), SrcPort: p.SourceFrom, DstPort: p.From}
+	if p.Protocol == analysis.AnyProtocol {
+		for k.Protocol = 255; slices.Contains([]byte(p.Except), k.Protocol); k.Protocol-- {
+		}
+		k.SrcPort, k.DstPort = 0, 0
+	}
+	return k
+}

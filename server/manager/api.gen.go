@@ -1297,6 +1297,9 @@ type NodeList struct {
 
 	// Reason why not
 	Reason *string `json:"reason,omitempty"`
+
+	// View How old an answer is and what is not in it.
+	View View `json:"view"`
 }
 
 // NodeStatus defines model for NodeStatus.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,9 +22,13 @@ import (
 // ListNodes implements ServerInterface. The list is read with the user's own
 // rights, each time: it is one object.
 func (m *Manager) ListNodes(w http.ResponseWriter, r *http.Request) {
+	s, v := sessionIn(r), m.seen(w, r)
+	if v == nil {
+		return
+	}
 	namespace := cmp.Or(m.options.Namespace, report.Namespace)
-	out := NodeList{Nodes: []NodeStatus{}}
-	list, err := sessionIn(r).core.CoreV1().ConfigMaps(namespace).Get(r.Context(), report.ConfigMap, metav1.GetOptions{})
+	out := NodeList{Nodes: []NodeStatus{}, View: v.info()}
+	list, err := s.core.CoreV1().ConfigMaps(namespace).Get(r.Context(), report.ConfigMap, metav1.GetOptions{})
 	switch {
 	case apierrors.IsForbidden(err):
 		out.Reason = text(fmt.Sprintf("which nodes are in step stands in the ConfigMap %s of namespace %s, which you may not read: it needs get on configmaps, name %q", report.ConfigMap, namespace, report.ConfigMap))
@@ -59,10 +64,11 @@ func nodesIn(published string) ([]NodeStatus, error) {
 	return all, nil
 }
 
-// program takes note of what a policy's status says of nodes.
+// program takes note of what a policy's status says of nodes. Kubernetes'
+// NetworkPolicies have no status.
 func (s *store) program(kind manifest.Kind, o any) {
 	u, ok := o.(*unstructured.Unstructured)
-	if !ok || kind.APIVersion != v3.GroupVersion.String() || kind.Kind != v3.KindNetworkPolicy && kind.Kind != v3.KindGlobalNetworkPolicy {
+	if !ok || !slices.Contains([]string{v3.KindNetworkPolicy, v3.KindGlobalNetworkPolicy, "ClusterNetworkPolicy"}, kind.Name) {
 		return
 	}
 	now, ok := programmedOf(u)

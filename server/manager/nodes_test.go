@@ -153,7 +153,7 @@ func TestNodes(t *testing.T) {
 	for _, k := range manifest.Kinds() { // only what has the condition is looked at
 		s := newSink(t, k.Name)
 		s.store.program(k, parse(t, stored1+status1))
-		if want := k.Name == "NetworkPolicy" || k.Name == "GlobalNetworkPolicy"; len(s.store.programmed) > 0 != want {
+		if want := k.Name == "NetworkPolicy" || k.Name == "GlobalNetworkPolicy" || k.Name == "ClusterNetworkPolicy"; len(s.store.programmed) > 0 != want {
 			t.Errorf("%s: %v", k.Name, s.store.programmed)
 		}
 	}

@@ -56,6 +56,7 @@ type oidcLogin struct {
 	http     *http.Client
 	mu       sync.Mutex
 	provider *oidc.Provider
+	style    oauth2.AuthStyle
 }
 
 // newOIDC returns nil if there is no provider.
@@ -103,10 +104,30 @@ func (o *oidcLogin) config(ctx context.Context) (*oauth2.Config, *oidc.Provider,
 		if err != nil {
 			return nil, nil, fmt.Errorf("the provider %s does not answer as one: %w", o.Issuer, err)
 		}
-		o.provider = p
+		var told struct {
+			Methods []string `json:"token_endpoint_auth_methods_supported"`
+		}
+		if err := p.Claims(&told); err != nil {
+			return nil, nil, fmt.Errorf("the provider %s does not answer as one: %w", o.Issuer, err)
+		}
+		o.provider, o.style = p, authStyle(o.ClientSecret, told.Methods)
 	}
+	endpoint := o.provider.Endpoint()
+	endpoint.AuthStyle = o.style
 	return &oauth2.Config{ClientID: o.ClientID, ClientSecret: o.ClientSecret, RedirectURL: o.RedirectURL,
-		Endpoint: o.provider.Endpoint(), Scopes: append([]string{oidc.ScopeOpenID}, o.Scopes...)}, o.provider, nil
+		Endpoint: endpoint, Scopes: append([]string{oidc.ScopeOpenID}, o.Scopes...)}, o.provider, nil
+}
+
+// authStyle says how the Manager shows its secret. It is not found out by trying:
+// a code is good for one try.
+func authStyle(secret string, methods []string) oauth2.AuthStyle {
+	switch {
+	case secret == "":
+		return oauth2.AuthStyleInParams // a public client has its name to show
+	case len(methods) == 0, slices.Contains(methods, "client_secret_basic"): // the first is what none means
+		return oauth2.AuthStyleInHeader
+	}
+	return oauth2.AuthStyleInParams
 }
 
 // The cookies of a login under way. They are Lax, not Strict: the browser comes

@@ -256,10 +256,16 @@ func (w *world) manage(t *testing.T, o manager.OIDC) *world {
 // oidcClient: the provider and the Manager agree, the API server does not.
 func (w *world) oidcClient(t *testing.T) {
 	other := w.manage(t, manager.OIDC{ClientID: clientID})
-	w.provider.set(t, wrong{key: nil, lifetime: time.Hour})
 	b := other.visitor(t)
 	if p := b.open(b.base + "/login/oidc"); p.status != http.StatusOK {
 		t.Fatalf("a second Manager: %d %s", p.status, p.text)
+	}
+	w.provider.set(t, wrong{secret: "s3:cret"})
+	b.want(http.StatusNoContent, b.do("DELETE", "/api/v1/session", nil, nil, "X-CSRF-Token", b.token()))
+	b.refused(b.base+"/login/oidc", "the client is not who it says")
+	b = w.manage(t, manager.OIDC{ClientID: clientID, ClientSecret: "s3:cret"}).visitor(t)
+	if p := b.open(b.base + "/login/oidc"); p.status != http.StatusOK {
+		t.Fatalf("with a secret: %d %s", p.status, p.text)
 	}
 	unknown := newProvider(t) // whom the API server does not trust
 	elsewhere := &world{ctx: w.ctx, plane: w.plane, core: w.core, provider: unknown}

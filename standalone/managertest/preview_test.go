@@ -65,3 +65,55 @@ func changes(p manager.Preview) (lines []string) {
 	}
 	return lines
 }
+
+// otherPreviews are of what is no policy that holds: sets, tiers, staged ones,
+// and what is not previewed.
+func (w *world) otherPreviews(t *testing.T) {
+	admin := w.as(t, "admin")
+	ask := func(q manager.PreviewQuery) manager.Preview {
+		t.Helper()
+		var p manager.Preview
+		admin.want(http.StatusOK, admin.do("POST", "/api/v1/preview", q, &p))
+		return p
+	}
+	has := func(p manager.Preview, what, line string) {
+		t.Helper()
+		if !slices.ContainsFunc(changes(p), func(l string) bool { return strings.HasPrefix(l, line) }) {
+			t.Errorf("%s: %q is not in %q %v", what, line, changes(p), p.Problems)
+		}
+	}
+	set := "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: office, namespace: blue, labels: {app: fe}}\nspec: {nets: [203.0.113.0/24]}\n"
+	has(ask(manager.PreviewQuery{Yaml: &set}), "a set", "allow outside, such as 203.0.113.0 -> blue/be tcp/80 by NetworkPolicy/blue/be")
+	admin.create(set)
+	eventually(t, "the set counts", func() bool {
+		var p manager.Preview
+		return admin.do("POST", "/api/v1/preview", manager.PreviewQuery{Delete: new("NetworkSet/blue/office")}, &p).status == http.StatusOK && p.Denied > 0
+	})
+	has(ask(manager.PreviewQuery{Delete: new("NetworkSet/blue/office")}), "a set's deletion", "deny outside, such as 203.0.113.0 -> blue/be tcp/80")
+	admin.want(http.StatusNoContent, admin.do("DELETE", "/api/v1/objects?kind=NetworkSet&namespace=blue&name=office", nil, nil))
+
+	admin.create(policy("GlobalNetworkPolicy", "", "security.only", "  tier: security\n  order: 1\n  selector: app == 'fe'\n  types: [Ingress]\n"))
+	tier := "apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: security}\nspec: {order: 100, defaultAction: Pass}\n"
+	eventually(t, "the tier's end counts", func() bool { return ask(manager.PreviewQuery{Yaml: &tier}).Allowed > 0 })
+	has(ask(manager.PreviewQuery{Yaml: &tier}), "a tier that passes", "allow blue/be -> blue/fe")
+	admin.want(http.StatusNoContent, admin.do("DELETE", "/api/v1/objects?kind=GlobalNetworkPolicy&name=security.only", nil, nil))
+	eventually(t, "the policy is gone", func() bool { return ask(manager.PreviewQuery{Yaml: &tier}).Allowed == 0 })
+
+	staged := policy("StagedNetworkPolicy", "blue", "be", "  order: 100\n  selector: app == 'be'\n")
+	has(ask(manager.PreviewQuery{Yaml: &staged}), "a staged policy as if enforced", "deny blue/fe -> blue/be tcp/80")
+	if p := ask(manager.PreviewQuery{Delete: new("StagedNetworkPolicy/blue/be")}); p.Total != 0 || len(p.Problems) > 0 {
+		t.Errorf("who deletes a staged policy changes %v %v", changes(p), p.Problems)
+	}
+	removal := "apiVersion: projectcalico.org/v3\nkind: StagedNetworkPolicy\nmetadata: {name: be, namespace: blue}\nspec: {stagedAction: Delete}\n"
+	if p := ask(manager.PreviewQuery{Yaml: &removal}); p.Allowed == 0 {
+		t.Errorf("a staged deletion: %v %v", changes(p), p.Problems)
+	}
+	host := "apiVersion: projectcalico.org/v3\nkind: HostEndpoint\nmetadata: {name: x}\nspec: {node: n1, interfaceName: '*'}\n"
+	if p := ask(manager.PreviewQuery{Yaml: &host}); len(p.Problems) != 1 || p.Problems[0].Code != "not-previewed" {
+		t.Errorf("%+v", p.Problems)
+	}
+	nowhere := policy("NetworkPolicy", "blue", "x", "  tier: nowhere\n")
+	if p := ask(manager.PreviewQuery{Yaml: &nowhere}); len(p.Problems) == 0 || p.Problems[len(p.Problems)-1].Code != "tier-missing" || p.Total != 0 {
+		t.Errorf("%+v", p.Problems)
+	}
+}

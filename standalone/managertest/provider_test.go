@@ -45,7 +45,8 @@ type wrong struct {
 	nonce    string
 	lifetime time.Duration // 0 is an hour
 	key      *rsa.PrivateKey
-	denies   bool // says that the user did not consent
+	denies   bool   // says that the user did not consent
+	secret   string // asks for it, by HTTP's own way
 }
 
 func newProvider(t *testing.T) *provider {
@@ -139,7 +140,14 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	delete(p.codes, r.FormValue("code"))
 	p.mu.Unlock()
 	sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
+	id, secret, _ := r.BasicAuth()
+	if id == "" {
+		id = r.FormValue("client_id")
+	}
 	switch {
+	case id != clientID || secret != p.now().secret:
+		refuse("the client is not who it says")
+		return
 	case !ok:
 		refuse("the code is unknown or has been used")
 		return

@@ -34,12 +34,16 @@ export const tiersQuery = queryOptions({ queryKey: ['tiers'], queryFn: ({ signal
 export const flowsQuery = queryOptions({ queryKey: ['flows'], queryFn: ({ signal }) => answer(api.GET('/flows', { signal })) });
 export const nodesQuery = queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => answer(api.GET('/nodes', { signal })) });
 
+export const tierSubjectsQuery = (tier: string) =>
+  queryOptions({ queryKey: ['tier-subjects', tier], queryFn: ({ signal }) => answer(api.GET('/tier-subjects', { params: { query: { tier } }, signal })), placeholderData: undefined });
 export const clusterQuery = (query: Query<'getCluster'> = {}) =>
   queryOptions({ queryKey: ['cluster', query], queryFn: ({ signal }) => answer(api.GET('/cluster', { params: { query }, signal })) });
 export const boardQuery = (query: Query<'getBoard'>) =>
   queryOptions({ queryKey: ['board', query], queryFn: ({ signal }) => answer(api.GET('/board', { params: { query }, signal })) });
 export const policiesQuery = (query: Query<'listPolicies'>) =>
   queryOptions({ queryKey: ['policies', query], queryFn: ({ signal }) => answer(api.GET('/policies', { params: { query }, signal })) });
+export const policyQuery = (id: string) =>
+  queryOptions({ queryKey: ['policy', id], queryFn: ({ signal }) => answer(api.GET('/policy', { params: { query: { id } }, signal })), placeholderData: undefined });
 export const endpointsQuery = (query: Query<'listEndpoints'>) =>
   queryOptions({ queryKey: ['endpoints', query], queryFn: ({ signal }) => answer(api.GET('/endpoints', { params: { query }, signal })) });
 export const endpointQuery = (ref: string) =>

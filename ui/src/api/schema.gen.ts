@@ -524,6 +524,7 @@ export interface components {
             through: string[];
         };
         NodeList: {
+            view: components["schemas"]["View"];
             available: boolean;
             /** @description why not */
             reason?: string;
@@ -2038,7 +2039,12 @@ export interface operations {
                      *           "drift": 0
                      *         }
                      *       ],
-                     *       "inStep": 0
+                     *       "inStep": 0,
+                     *       "view": {
+                     *         "asOf": "2026-11-25T12:00:00Z",
+                     *         "live": true,
+                     *         "hidden": []
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["NodeList"];

@@ -79,10 +79,11 @@ const namespaces = createRoute({
   getParentRoute: () => app, path: '/namespaces', component: lazyRouteComponent(() => import('../features/namespaces/page'), 'NamespacesPage'),
   validateSearch: (raw: Record<string, unknown>) => optional({ q: text(raw, 'q'), page: whole(raw, 'page') }),
 });
+const nodes = createRoute({ getParentRoute: () => app, path: '/nodes', component: lazyRouteComponent(() => import('../features/nodes/page'), 'NodesPage') });
 const flows = createRoute({ getParentRoute: () => app, path: '/flows', component: lazyRouteComponent(() => import('../features/flows/page'), 'FlowsPage') });
 const connectivity = createRoute({ getParentRoute: () => app, path: '/connectivity', component: lazyRouteComponent(() => import('../features/flows/page'), 'ConnectivityPage') });
 
-const tree = root.addChildren([login, app.addChildren([home, policies, newPolicy, editPolicy, tiers, endpoints, endpoint, explain, networkSets, namespaces, flows, connectivity])]);
+const tree = root.addChildren([login, app.addChildren([home, policies, newPolicy, editPolicy, tiers, endpoints, endpoint, explain, networkSets, namespaces, nodes, flows, connectivity])]);
 
 export function newRouter(client: QueryClient) {
   return createRouter({ routeTree: tree, context: { client }, defaultPreload: 'intent', scrollRestoration: true });

@@ -40,6 +40,9 @@ function Detail({ detail }: { detail: Schemas['EndpointDetail'] }) {
         <Direction title="Ingress: connections to it" direction={detail.ingress} />
         <Direction title="Egress: connections from it" direction={detail.egress} />
       </SimpleGrid>
+      {detail.stages && <SimpleGrid cols={{ base: 1, md: 2 }}>
+        {detail.stages.map((one) => <Direction key={`${one.stage}/${one.direction}`} title={`${one.stage} stage, ${one.direction}`} direction={{ tiers: one.tiers, then: 'the packet goes on to the next stage' }} />)}
+      </SimpleGrid>}
       <section><Title order={2} size="h4" mb="xs">Flows</Title><Empty title="No flows are shown here">{detail.flows.reason}</Empty></section>
     </Stack>
   );

@@ -97,12 +97,22 @@ function DomainView({ domain }: { domain: Schemas['DomainAnswer'] }) {
   );
 }
 
+/** What the packet met on one side, stage by stage, with the one that decided among them. */
+function Stages({ stages }: { stages: Schemas['Side'][] }) {
+  return (
+    <ol className="trace" aria-label="Stages">
+      {stages.map((one, at) => <li key={at}>{one.stage ?? 'normal'} stage, {one.direction} of {one.endpoint}: <Verdict verdict={one.verdict} /> <Text span size="sm" c="dimmed">{one.because}</Text></li>)}
+    </ol>
+  );
+}
+
 function SideView({ title, side }: { title: string; side: Schemas['Side'] }) {
   const missed = side.visits.filter((visit) => !visit.matched);
   return (
     <section>
       <Group gap="xs" mb={4}><Title order={2} size="h5">{title}</Title><Verdict verdict={side.verdict} /></Group>
       <Text size="sm">Because: {side.because}.</Text>
+      {side.stages && <Stages stages={side.stages} />}
       {side.path.length > 0 && <ol className="trace">
         {side.path.map((step, at) => <li key={at}>{step.tier && <>tier {step.tier}: </>}{step.policy && <PolicyLink id={step.policy} />}{step.profile && <>profile {step.profile}</>}{step.rule !== undefined && <> rule {step.rule}</>} <b>{step.action}</b>{!step.matched && ' at the end of the tier'}
           {step.policies?.length ? <Text span size="sm" c="dimmed"> ({step.policies.join(', ')} applied and did not decide)</Text> : null}</li>)}

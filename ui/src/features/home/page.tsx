@@ -7,6 +7,7 @@ import { CreatePolicy } from '../../parts/create-policy';
 import { Page } from '../../parts/page';
 import { PolicyLink } from '../../parts/names';
 import { Empty, QueryView } from '../../parts/query-view';
+import { forHowLong, stateSign } from '../nodes/state';
 import { ClusterPicture } from './picture';
 import { ClusterTable } from './table';
 
@@ -69,13 +70,21 @@ function Problems({ problems, total }: { problems: Schemas['FieldProblem'][]; to
   );
 }
 
+function NotInStep({ nodes }: { nodes: Schemas['NodeStatus'][] }) {
+  const late = nodes.filter((one) => one.state !== 'in step');
+  if (late.length === 0) return <Empty title="None">All {nodes.length} nodes enforce what is stored.</Empty>;
+  return <List>{late.slice(0, 10).map((one) => <List.Item key={one.name}>{stateSign(one.state)} {one.name}: {one.state} for {forHowLong(one.since, Date.now())}{one.error && <Text span c="dimmed"> ({one.error})</Text>}</List.Item>)}
+    {late.length > 10 && <List.Item>and <Link to="/nodes">{late.length - 10} more</Link></List.Item>}</List>;
+}
+
 function NotYet() {
   const flows = useQuery(flowsQuery);
   const nodes = useQuery(nodesQuery);
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }}>
       <section aria-labelledby="denied"><Title order={2} size="h4" id="denied" mb="xs">Denied most</Title><Empty title="Not known">{flows.data?.reason ?? flows.error?.message ?? 'asking'}</Empty></section>
-      <section aria-labelledby="nodes"><Title order={2} size="h4" id="nodes" mb="xs">Nodes not in step</Title><Empty title="Not known">{nodes.data?.reason ?? nodes.error?.message ?? 'asking'}</Empty></section>
+      <section aria-labelledby="nodes"><Title order={2} size="h4" id="nodes" mb="xs"><Link to="/nodes" style={{ color: 'inherit' }}>Nodes not in step</Link></Title>
+        {nodes.data?.available ? <NotInStep nodes={nodes.data.nodes} /> : <Empty title="Not known">{nodes.data?.reason ?? nodes.error?.message ?? 'asking'}</Empty>}</section>
     </SimpleGrid>
   );
 }

@@ -1,18 +1,16 @@
 import { Badge, Text, Title } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Schemas } from '../../api/client';
-import { reorder } from '../../api/objects';
 import { boardQuery } from '../../api/queries';
-import { notifyError } from '../../parts/copy';
 import { DragBoard, Drop } from '../../parts/drag';
 import { Empty, QueryView } from '../../parts/query-view';
 import { Card } from './card';
 import { MoveDialog } from './move-dialog';
-import { planInto, planStep, type Planned, type Step } from './move';
+import { planInto, planStep, type Step } from './move';
+import { useMove } from './use-move';
 
 const route = getRouteApi('/app/policies');
 
@@ -26,22 +24,8 @@ export function Board({ onDelete }: { onDelete: (id: string) => void }) {
 }
 
 function Columns({ board, onDelete }: { board: Schemas['Board']; onDelete: (id: string) => void }) {
-  const client = useQueryClient();
   const [moved, setMoved] = useState<Schemas['PolicyCard']>();
-  const carry = useCallback(async (id: string, plan: Planned) => {
-    if (plan.refused !== undefined) {
-      notifications.show({ title: 'Not moved', message: plan.refused, color: 'yellow', autoClose: 10_000 });
-      return;
-    }
-    try {
-      const done = await reorder({ policy: id, ...plan.target });
-      notifications.show({ title: done.renumbered ? 'Moved, and others renumbered' : 'Moved', message: done.message, autoClose: 8000 });
-      await client.invalidateQueries();
-      requestAnimationFrame(() => document.getElementById(`card-${id}`)?.focus());
-    } catch (thrown) {
-      notifyError(thrown);
-    }
-  }, [client]);
+  const carry = useMove();
   const step = useCallback((id: string, way: Step) => void carry(id, planStep(board.tiers, id, way)), [board, carry]);
   const drop = (id: string, tierName: string, before: string | undefined) => {
     const tier = board.tiers.find((one) => one.name === tierName);

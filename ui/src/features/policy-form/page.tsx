@@ -3,8 +3,9 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useBlocker, useNavigate, useSearch } from '@tanstack/react-router';
 import { useCallback, useEffect, useState } from 'react';
 import { parseId, routeParams } from '../../api/names';
-import { sessionQuery } from '../../api/queries';
+import { policyQuery, sessionQuery } from '../../api/queries';
 import { Page } from '../../parts/page';
+import { Programmed } from '../../parts/programmed';
 import { Failure } from '../../parts/query-view';
 import { serverApi, type StoredObject } from './api';
 import { newKubernetesPolicy } from './document/copy';
@@ -25,7 +26,18 @@ export function EditPolicy({ id }: { id: string }) {
   const stored = useQuery({ queryKey: ['preview', 'edit', id], queryFn: ({ signal }) => serverApi.object(kind, namespace, name, signal), staleTime: Infinity, gcTime: 0, retry: false });
   if (stored.error) return <Page title={`Edit ${name}`} about={<Link to="/policies">All policies</Link>}><Failure error={stored.error} retry={() => void stored.refetch()} /></Page>;
   if (!stored.data) return <div role="status">Reading the policy…</div>;
-  return <Editor initial={stored.data.yaml} stored={stored.data} />;
+  return (
+    <>
+      <Enforced id={id} />
+      <Editor initial={stored.data.yaml} stored={stored.data} />
+    </>
+  );
+}
+
+/** On how many nodes the stored policy is enforced; it is asked again as the cluster changes. */
+function Enforced({ id }: { id: string }) {
+  const { data } = useQuery(policyQuery(id));
+  return <Programmed of={data?.programmed} />;
 }
 
 function Editor({ initial, stored }: { initial: string; stored?: StoredObject }) {

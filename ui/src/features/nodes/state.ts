@@ -1,0 +1,21 @@
+import type { Schemas } from '../../api/client';
+
+const signs: Record<Schemas['NodeStatus']['state'], string> = { 'in step': '✓', behind: '⚠', silent: '…', 'no agent': '✕' };
+
+/** A sign for the state, beside its word. */
+export function stateSign(state: Schemas['NodeStatus']['state']): string {
+  return signs[state];
+}
+
+/** How long it is since a moment, in the two largest units; a moment to come is now. */
+export function forHowLong(since: string, now: number): string {
+  let left = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  const parts: string[] = [];
+  for (const [seconds, unit] of [[86_400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']] as const) {
+    const n = Math.floor(left / seconds);
+    left -= n * seconds;
+    if (n > 0) parts.push(`${n} ${unit}`);
+    else if (parts.length > 0) break;
+  }
+  return parts.slice(0, 2).join(' ') || '0 s';
+}
