@@ -13,9 +13,8 @@ import (
 
 // Select implements ServerInterface.
 func (m *Manager) Select(w http.ResponseWriter, r *http.Request) {
-	var in Selection
-	v := m.seen(w, r)
-	if v == nil || !read(w, r, &in) {
+	in, v, ok := asked[Selection](m, w, r)
+	if !ok {
 		return
 	}
 	out := Selected{Matched: []ObjectRef{}, Remarks: []string{}, View: v.info()}
@@ -46,9 +45,8 @@ func (m *Manager) Select(w http.ResponseWriter, r *http.Request) {
 
 // Explain implements ServerInterface.
 func (m *Manager) Explain(w http.ResponseWriter, r *http.Request) {
-	var in ExplainQuery
-	v := m.seen(w, r)
-	if v == nil || !read(w, r, &in) {
+	in, v, ok := asked[ExplainQuery](m, w, r)
+	if !ok {
 		return
 	}
 	port, err := analysis.ParsePort(some(in.Port))

@@ -49,9 +49,8 @@ func readDraft(yaml string) drafted {
 
 // Draft implements ServerInterface.
 func (m *Manager) Draft(w http.ResponseWriter, r *http.Request) {
-	var in DraftQuery
-	v := m.seen(w, r)
-	if v == nil || !read(w, r, &in) {
+	in, v, ok := asked[DraftQuery](m, w, r)
+	if !ok {
 		return
 	}
 	limit := 500

@@ -31,6 +31,15 @@ func (m *Manager) seen(w http.ResponseWriter, r *http.Request) *view {
 	return v
 }
 
+// asked reads what a request asks, and finds out what its user sees; it answers
+// and returns false if one of them cannot be had.
+func asked[T any](m *Manager, w http.ResponseWriter, r *http.Request) (in T, v *view, ok bool) {
+	if v = m.seen(w, r); v == nil {
+		return in, nil, false
+	}
+	return in, v, read(w, r, &in)
+}
+
 // fail tells an error of the API server, and ends the session if it is that its
 // token is not taken any more.
 func (m *Manager) fail(w http.ResponseWriter, s *session, err error) {

@@ -15,9 +15,8 @@ import (
 
 // Preview implements ServerInterface.
 func (m *Manager) Preview(w http.ResponseWriter, r *http.Request) {
-	var in PreviewQuery
-	v := m.seen(w, r)
-	if v == nil || !read(w, r, &in) {
+	in, v, ok := asked[PreviewQuery](m, w, r)
+	if !ok {
 		return
 	}
 	if (in.Yaml == nil) == (in.Delete == nil) {
@@ -39,7 +38,6 @@ func (m *Manager) Preview(w http.ResponseWriter, r *http.Request) {
 		}
 		change = model.Delete(key)
 	} else {
-		var ok bool
 		if change, ok = m.previewed(v, *in.Yaml, &out); !ok {
 			answer(w, out)
 			return

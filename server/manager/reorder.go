@@ -16,11 +16,11 @@ import (
 // Reorder implements ServerInterface. It is refused to those who do not see all
 // policies: what stands between could be what they do not see.
 func (m *Manager) Reorder(w http.ResponseWriter, r *http.Request, _ ReorderParams) {
-	var in Move
-	s, v := sessionIn(r), m.seen(w, r)
-	if v == nil || !read(w, r, &in) {
+	in, v, ok := asked[Move](m, w, r)
+	if !ok {
 		return
 	}
+	s := sessionIn(r)
 	move, ok := parseMove(in)
 	if !ok {
 		fail(w, problem(http.StatusBadRequest, "invalid", "write policies as Kind/namespace/name, and at most one of before and after"))

@@ -3,7 +3,6 @@ package admissiontest
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +21,7 @@ import (
 	v3 "github.com/tierwall/tierwall/api/v3"
 	"github.com/tierwall/tierwall/deploy"
 	"github.com/tierwall/tierwall/standalone/controlplane"
+	"github.com/tierwall/tierwall/standalone/controlplane/planetest"
 )
 
 // world is the one control plane that a process can have.
@@ -35,23 +35,7 @@ type world struct {
 // TestAdmission walks through what a cluster refuses and what it says of what
 // it takes.
 func TestAdmission(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	began := time.Now()
-	plane, err := controlplane.Start(ctx, controlplane.Options{DataDir: t.TempDir(), Port: freePort(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := plane.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	started := time.Since(began)
-	if err := plane.Install(ctx); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("started after %s, installed after %s", started.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	ctx, plane := planetest.Start(t, 10*time.Minute, controlplane.Options{})
 	w := &world{ctx: ctx, plane: plane, core: kubernetes.NewForConfigOrDie(plane.Config), admin: dynamic.NewForConfigOrDie(quiet(plane.Config))}
 	w.setUp(t)
 	for _, part := range []struct {
@@ -244,14 +228,4 @@ func says(t *testing.T, err error, text string) {
 	case err != nil && !strings.Contains(err.Error(), text):
 		t.Errorf("it says: %v\nwant: %s", err, text)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -81,14 +81,15 @@ func (w *world) away(t *testing.T) {
 		t.Fatal(err)
 	}
 	cutOff := &world{ctx: w.ctx, plane: w.plane, manager: m, core: w.core}
+	cutOff.follow(t)
 	admin := cutOff.as(t, "admin")
 	var list manager.EndpointPage
-	eventually(t, "it is live", func() bool {
+	cutOff.eventually(t, "it is live", func() bool {
 		admin.want(http.StatusOK, admin.do("GET", "/api/v1/endpoints", nil, &list))
 		return list.View.Live && list.Total == 4
 	})
 	way.set(true)
-	eventually(t, "it says that it is not live", func() bool {
+	cutOff.eventually(t, "it says that it is not live", func() bool {
 		admin.want(http.StatusOK, admin.do("GET", "/api/v1/endpoints", nil, &list))
 		return !list.View.Live
 	})
@@ -101,7 +102,7 @@ func (w *world) away(t *testing.T) {
 	}
 	admin.want(http.StatusOK, admin.do("GET", "/api/v1/session", nil, nil))
 	way.set(false)
-	eventually(t, "it is live again", func() bool {
+	cutOff.eventually(t, "it is live again", func() bool {
 		list = manager.EndpointPage{}
 		admin.want(http.StatusOK, admin.do("GET", "/api/v1/endpoints", nil, &list))
 		return list.View.Live

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
@@ -25,6 +25,7 @@ import (
 	"github.com/tierwall/tierwall/deploy"
 	"github.com/tierwall/tierwall/server/manager"
 	"github.com/tierwall/tierwall/standalone/controlplane"
+	"github.com/tierwall/tierwall/standalone/controlplane/planetest"
 )
 
 // world is one control plane with its Manager.
@@ -35,32 +36,22 @@ type world struct {
 	core    kubernetes.Interface
 	// provider is one whose tokens the API server takes.
 	provider *provider
+	news     news
 }
 
 // TestManager walks through what users see and do.
 func TestManager(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
 	p := newProvider(t)
-	plane, err := controlplane.Start(ctx, controlplane.Options{DataDir: t.TempDir(), Port: freePort(t), Users: []string{"engineer", "developer", "nobody"},
+	ctx, plane := planetest.Start(t, 5*time.Minute, controlplane.Options{Users: []string{"engineer", "developer", "nobody"},
 		OIDC: controlplane.OIDC{Issuer: p.http.URL, ClientID: clientID, CAFile: p.caFile}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := plane.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	if err := plane.Install(ctx); err != nil {
-		t.Fatal(err)
-	}
 	w := &world{ctx: ctx, plane: plane, core: kubernetes.NewForConfigOrDie(plane.Config), provider: p}
 	listen := freeAddress(t)
+	var err error
 	if w.manager, err = plane.StartManager(ctx, manager.Options{Listen: listen, OIDC: manager.OIDC{Issuer: p.http.URL, CAFile: p.caFile, Name: "Example",
 		ClientID: clientID, RedirectURL: "http://" + listen + "/login/oidc/callback"}}); err != nil {
 		t.Fatal(err)
 	}
+	w.follow(t)
 	w.setUp(t)
 	for _, part := range []struct {
 		name string
@@ -98,17 +89,7 @@ func TestManager(t *testing.T) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	return fmt.Sprintf("127.0.0.1:%d", freePort(t))
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return fmt.Sprintf("127.0.0.1:%d", planetest.FreePort(t))
 }
 
 func bind(namespace, user, role string) *unstructured.Unstructured {
@@ -131,6 +112,11 @@ func (w *world) setUp(t *testing.T) {
 	t.Helper()
 	for i, ns := range []string{"blue", "red"} {
 		if _, err := w.core.CoreV1().Namespaces().Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns, Labels: map[string]string{"color": ns}}}, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		// the controller makes it too, later
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: ns}}
+		if _, err := w.core.CoreV1().ServiceAccounts(ns).Create(w.ctx, account, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 			t.Fatal(err)
 		}
 		for j, app := range []string{"fe", "be"} {
@@ -161,11 +147,7 @@ func (w *world) pod(t *testing.T, ns, app, addr string) {
 	no := false
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: app, Namespace: ns, Labels: map[string]string{"app": app}},
 		Spec: corev1.PodSpec{NodeName: "n1", AutomountServiceAccountToken: &no, Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
-	eventually(t, "pod "+ns+"/"+app, func() bool {
-		_, err := w.core.CoreV1().Pods(ns).Create(w.ctx, p, metav1.CreateOptions{})
-		return err == nil
-	})
-	p, err := w.core.CoreV1().Pods(ns).Get(w.ctx, app, metav1.GetOptions{})
+	p, err := w.core.CoreV1().Pods(ns).Create(w.ctx, p, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,24 +157,13 @@ func (w *world) pod(t *testing.T, ns, app, addr string) {
 	}
 }
 
-// eventually waits for what the watch brings.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !f() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 20 s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
 // browser is a user's browser, with cookies.
 type browser struct {
-	t    *testing.T
-	base string
-	http *http.Client
-	csrf string
+	t     *testing.T
+	world *world
+	base  string
+	http  *http.Client
+	csrf  string
 }
 
 func (w *world) browser(t *testing.T) *browser {
@@ -201,7 +172,7 @@ func (w *world) browser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{t: t, base: w.manager.URL(), http: &http.Client{Jar: jar}}
+	return &browser{t: t, world: w, base: w.manager.URL(), http: &http.Client{Jar: jar}}
 }
 
 func (w *world) token(t *testing.T, user string) string {
@@ -480,7 +451,7 @@ func (b *browser) onBoard(query string) []string {
 func (b *browser) sees(query, line string) {
 	b.t.Helper()
 	var last []string
-	eventually(b.t, line, func() bool { last = b.onBoard(query); return slices.Contains(last, line) })
+	b.world.eventually(b.t, line, func() bool { last = b.onBoard(query); return slices.Contains(last, line) })
 }
 
 func (w *world) board(t *testing.T) {
@@ -733,8 +704,12 @@ func (w *world) revoked(t *testing.T) {
 	if err := w.core.CoreV1().ServiceAccounts("blue").Delete(w.ctx, "robot", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the session ends", func() bool {
-		return b.do("GET", "/api/v1/objects?kind=Tier&name=default", nil, nil).status == http.StatusUnauthorized
-	})
+	tick := time.NewTicker(100 * time.Millisecond) // nobody tells that a token has ended
+	defer tick.Stop()
+	for limit := time.Now().Add(20 * time.Second); b.do("GET", "/api/v1/objects?kind=Tier&name=default", nil, nil).status != http.StatusUnauthorized; <-tick.C {
+		if time.Now().After(limit) {
+			t.Fatal("the session does not end with its token")
+		}
+	}
 	b.want(http.StatusUnauthorized, b.do("GET", "/api/v1/session", nil, nil))
 }

@@ -44,7 +44,7 @@ func (w *world) nodes(t *testing.T) {
 		t.Errorf("nobody: %+v", list)
 	}
 	var d manager.Draft
-	eventually(t, "the status of a policy", func() bool {
+	w.eventually(t, "the status of a policy", func() bool {
 		admin.want(http.StatusOK, admin.do("GET", "/api/v1/policy?id=NetworkPolicy/blue/be", nil, &d))
 		return d.Programmed != nil && d.Programmed.Current
 	})
@@ -66,7 +66,7 @@ func (w *world) stages(t *testing.T) {
 	admin.create(policy("GlobalNetworkPolicy", "", "shut-early", "  order: 1\n  selector: role == 'host'\n  preDNAT: true\n  applyOnForward: true\n  types: [Ingress]\n  ingress:\n  - {action: Deny, protocol: TCP, destination: {ports: [8080]}}\n"))
 	q := manager.ExplainQuery{From: "198.51.100.7", To: "hep:h", Port: new("tcp/8080")}
 	var x manager.Explanation
-	eventually(t, "the policy is known", func() bool {
+	w.eventually(t, "the policy is known", func() bool {
 		x = manager.Explanation{}
 		return admin.do("POST", "/api/v1/explain", q, &x).status == http.StatusOK && x.Verdict == "deny"
 	})
@@ -85,7 +85,7 @@ func (w *world) stages(t *testing.T) {
 	}
 	admin.want(http.StatusNoContent, admin.do("DELETE", "/api/v1/objects?kind=HostEndpoint&name=h", nil, nil))
 	admin.want(http.StatusNoContent, admin.do("DELETE", "/api/v1/objects?kind=GlobalNetworkPolicy&name=shut-early", nil, nil))
-	eventually(t, "they are gone", func() bool {
+	w.eventually(t, "they are gone", func() bool {
 		var list manager.EndpointPage
 		admin.want(http.StatusOK, admin.do("GET", "/api/v1/endpoints", nil, &list))
 		return list.Total == 4 && admin.do("GET", "/api/v1/policies?q=shut-early", nil, nil).status == http.StatusOK

@@ -85,7 +85,7 @@ func (w *world) otherPreviews(t *testing.T) {
 	set := "apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: office, namespace: blue, labels: {app: fe}}\nspec: {nets: [203.0.113.0/24]}\n"
 	has(ask(manager.PreviewQuery{Yaml: &set}), "a set", "allow outside, such as 203.0.113.0 -> blue/be tcp/80 by NetworkPolicy/blue/be")
 	admin.create(set)
-	eventually(t, "the set counts", func() bool {
+	w.eventually(t, "the set counts", func() bool {
 		var p manager.Preview
 		return admin.do("POST", "/api/v1/preview", manager.PreviewQuery{Delete: new("NetworkSet/blue/office")}, &p).status == http.StatusOK && p.Denied > 0
 	})
@@ -94,10 +94,10 @@ func (w *world) otherPreviews(t *testing.T) {
 
 	admin.create(policy("GlobalNetworkPolicy", "", "security.only", "  tier: security\n  order: 1\n  selector: app == 'fe'\n  types: [Ingress]\n"))
 	tier := "apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: security}\nspec: {order: 100, defaultAction: Pass}\n"
-	eventually(t, "the tier's end counts", func() bool { return ask(manager.PreviewQuery{Yaml: &tier}).Allowed > 0 })
+	w.eventually(t, "the tier's end counts", func() bool { return ask(manager.PreviewQuery{Yaml: &tier}).Allowed > 0 })
 	has(ask(manager.PreviewQuery{Yaml: &tier}), "a tier that passes", "allow blue/be -> blue/fe")
 	admin.want(http.StatusNoContent, admin.do("DELETE", "/api/v1/objects?kind=GlobalNetworkPolicy&name=security.only", nil, nil))
-	eventually(t, "the policy is gone", func() bool { return ask(manager.PreviewQuery{Yaml: &tier}).Allowed == 0 })
+	w.eventually(t, "the policy is gone", func() bool { return ask(manager.PreviewQuery{Yaml: &tier}).Allowed == 0 })
 
 	staged := policy("StagedNetworkPolicy", "blue", "be", "  order: 100\n  selector: app == 'be'\n")
 	has(ask(manager.PreviewQuery{Yaml: &staged}), "a staged policy as if enforced", "deny blue/fe -> blue/be tcp/80")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +30,7 @@ import (
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/fake"
 	"github.com/tierwall/tierwall/standalone/controlplane"
+	"github.com/tierwall/tierwall/standalone/controlplane/planetest"
 )
 
 // plane is a model of a kernel that refuses changes as long as it is told to.
@@ -155,14 +155,9 @@ func (w *world) says(text string, args ...string) {
 }
 
 func TestStatus(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	w := &world{T: t, ctx: ctx, dir: t.TempDir()}
-	var err error
-	w.plane, err = controlplane.Start(ctx, controlplane.Options{DataDir: t.TempDir(), Port: freePort(t)})
-	w.must(err)
-	defer func() { w.must(w.plane.Close()) }()
-	w.must(w.plane.Install(ctx))
+	w := &world{T: t, dir: t.TempDir()}
+	w.ctx, w.plane = planetest.Start(t, 5*time.Minute, controlplane.Options{})
+	ctx := w.ctx
 	config := rest.CopyConfig(w.plane.Config)
 	w.core, w.admin = kubernetes.NewForConfigOrDie(config), dynamic.NewForConfigOrDie(config)
 	for _, n := range []string{"n1", "n2"} {
@@ -245,14 +240,4 @@ func (w *world) edit(name string) {
 	w.Helper()
 	_, err := w.admin.Resource(policies).Patch(w.ctx, name, types.MergePatchType, []byte(`{"spec": {"ingress": [{"action": "Deny"}]}}`), metav1.PatchOptions{})
 	w.must(err)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -3,7 +3,6 @@ package apitest
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tierwall/tierwall/labhost"
 	"github.com/tierwall/tierwall/standalone/controlplane"
+	"github.com/tierwall/tierwall/standalone/controlplane/planetest"
 	"github.com/tierwall/tierwall/standalone/lab"
 )
 
@@ -40,7 +40,7 @@ func TestSync(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root, and this test runs as user", os.Geteuid())
 	}
-	plane, err := controlplane.Start(t.Context(), controlplane.Options{DataDir: t.TempDir(), Port: freePort(t)})
+	plane, err := controlplane.Start(t.Context(), controlplane.Options{DataDir: t.TempDir(), Port: planetest.FreePort(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,16 +59,6 @@ func TestSync(t *testing.T) {
 	second := follow(t, client)
 	second.Run("a new lab takes up the pods that are there", second.resumed)
 	second.end()
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // running is a fixture and what ends it.
