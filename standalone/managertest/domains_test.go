@@ -49,7 +49,7 @@ func (w *world) domains(t *testing.T) {
 	}
 	admin := w.as(t, "admin")
 	const want = "*.example.com www.example.com=203.0.113.7 by edge.example.net from 10.96.0.10; nobody.asks"
-	eventually(t, "the names on the set's page", func() bool {
+	w.eventually(t, "the names on the set's page", func() bool {
 		text, left := page(admin)
 		return text == want && left == 4
 	})
