@@ -144,6 +144,9 @@ func newRig(t *testing.T, flags ...string) *rig {
 	r.log, err = os.Create(filepath.Join(dir, "agent.log"))
 	must(t, err)
 	t.Cleanup(func() { _ = r.log.Close() })
+	for _, deed := range []string{"add table inet tracks", "add chain inet tracks x { type filter hook input priority 10; }", "add rule inet tracks x ct state established accept"} {
+		must(t, r.nft(deed)) // connections are tracked before the agent comes, as on a node with kube-proxy
+	}
 	r.startAgent()
 	r.settled(time.Minute)
 	return r
