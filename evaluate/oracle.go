@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,7 +112,11 @@ func (o *Oracle) EffectiveStage(e *model.Endpoint, stage verdict.Stage, d verdic
 	return tiers
 }
 
-// who is an address with the endpoints that have it, for those who read.
+// maxNamed is how many of those that have an address are named.
+const maxNamed = 4
+
+// who is an address with the endpoints and domain names that have it, for those who
+// read.
 func (o *Oracle) who(a netip.Addr) string {
 	var names []string
 	for _, e := range o.hosts[a] {
@@ -124,6 +129,9 @@ func (o *Oracle) who(a netip.Addr) string {
 		return a.String()
 	}
 	slices.Sort(names)
+	if n := len(names) - maxNamed; n > 0 { // of those that serve many sites
+		names = append(names[:maxNamed], fmt.Sprintf("%d more", n))
+	}
 	return strings.Join(names, ", ") + " (" + a.String() + ")"
 }
 
