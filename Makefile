@@ -85,10 +85,10 @@ cluster: image ## a real cluster of two nodes on this machine, without Tierwall 
 cluster-down: ## take that cluster down
 	@test/cluster/down.sh
 
-e2e: image ## tests on a real cluster and the upstream suites (15 minutes to build, once, and 15 to run)
+e2e: image ## tests on a real cluster and the upstream suites (15 minutes to build, once, and 20 to run)
 	@test/cluster/e2e.sh
 
-e2e-smoke: image ## our own scenarios on a real cluster
+e2e-smoke: image ## a real cluster: docs/install.md as it stands, and our own scenarios
 	@test/cluster/e2e.sh smoke
 
 bench: ## the benchmarks, as a table and as bench.json; ONLY=REGEX for some
