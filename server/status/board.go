@@ -70,6 +70,8 @@ type board struct {
 	// if everything is.
 	changed    map[string]bool
 	everything bool
+	// quiet is the time before which no progress of any policy is written.
+	quiet time.Time
 	nodesNew   bool
 	// namesNew says that another node knows a name, or knows another address.
 	namesNew bool
@@ -346,6 +348,11 @@ const (
 	patience = time.Second
 	// progress is how often progress of a slow one is written.
 	progress = 5 * time.Second
+	// progressPace is how long the writing of one policy's progress keeps that of
+	// others back, and progressBatch how many are written at once: where thousands
+	// are under way, as after a start, their outcomes are what counts.
+	progressPace  = 50 * time.Millisecond
+	progressBatch = 20
 )
 
 // due returns the conditions to be written now, and marks them as written;
@@ -358,6 +365,7 @@ func (b *board) due() []write {
 		}
 	}
 	var list []write
+	underWay := 0
 	rolls := map[string]*roll{}
 	for _, key := range slices.Sorted(maps.Keys(b.changed)) {
 		p := b.policies[key]
@@ -374,11 +382,12 @@ func (b *board) due() []write {
 			continue
 		}
 		now := b.now()
-		if want.Reason == reasonPending && (now.Sub(p.started) < patience || now.Before(p.nextWrite)) {
+		if want.Reason == reasonPending && (now.Sub(p.started) < patience || now.Before(p.nextWrite) || now.Before(b.quiet) || underWay == progressBatch) {
 			continue
 		}
 		delete(b.changed, key)
 		if want.Reason == reasonPending {
+			underWay++
 			p.nextWrite = now.Add(progress)
 			b.changed[key] = true
 		}
@@ -388,6 +397,9 @@ func (b *board) due() []write {
 		}
 		p.have = &want
 		list = append(list, write{key, p.kind, p.object, want})
+	}
+	if underWay > 0 {
+		b.quiet = b.now().Add(time.Duration(underWay) * progressPace)
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -177,5 +178,27 @@ func TestHandler(t *testing.T) {
 		if w.Code != row.want {
 			t.Errorf("%s: %d, want %d: %s", row.name, w.Code, row.want, w.Body)
 		}
+	}
+}
+
+// TestManyUnderWay: where much is under way, little of it is written, and all of
+// what is done.
+func TestManyUnderWay(t *testing.T) {
+	w := newWorld(t, "n1")
+	w.report("n1", "9", true, nil, nil)
+	for i := range 1000 {
+		w.putPolicy("GlobalNetworkPolicy", &metav1.ObjectMeta{Name: strconv.Itoa(i), UID: "u", Generation: 1, ResourceVersion: "10"}, nil)
+	}
+	wrote := 0
+	for range 100 {
+		w.clock.at = w.clock.at.Add(100 * time.Millisecond)
+		wrote += len(w.due())
+	}
+	if wrote == 0 || wrote > int(9*time.Second/progressPace)+progressBatch {
+		t.Errorf("%d writes of what is under way in 10 s", wrote)
+	}
+	w.report("n1", "10", false, nil, nil)
+	if got := len(w.due()); got != 1000 {
+		t.Errorf("%d writes of what is done, want 1000", got)
 	}
 }

@@ -26,6 +26,9 @@ const (
 	// maxReport is the size of a report, in bytes: 30,000 policies with long
 	// names.
 	maxReport = 16 << 20
+	// atOnce is how many reports are read at once: after a start all nodes send
+	// full ones, and those in memory at the same time are what a server needs most.
+	atOnce = 64
 	// trust is how long the API server's word on a token holds.
 	trust = time.Minute
 )
@@ -117,12 +120,19 @@ func (g *gate) ask(ctx context.Context, token string) reporter {
 // says how long an agent may gather changes.
 func handler(check func(ctx context.Context, token, node string) error, take func(report.Report) (bool, time.Duration)) http.Handler {
 	mux := http.NewServeMux()
+	slots := make(chan struct{}, atOnce)
 	mux.HandleFunc("POST "+report.Path, func(w http.ResponseWriter, r *http.Request) {
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		// before the body is read, which may be large: is it anybody's at all?
 		node := r.URL.Query().Get("node")
 		if err := check(r.Context(), token, node); err != nil {
 			http.Error(w, err.Error(), codeOf(err))
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-r.Context().Done():
 			return
 		}
 		var in report.Report

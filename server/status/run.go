@@ -129,8 +129,11 @@ func (s *Status) Run(ctx context.Context) {
 }
 
 // warmUp is how long a server that has just started waits for the agents to
-// come to it before it calls them silent.
-const warmUp = 10 * time.Second
+// come to it before it calls them silent; in a large cluster longer.
+const (
+	warmUp        = 10 * time.Second
+	warmUpPerNode = 5 * time.Millisecond
+)
 
 func (s *Status) write(ctx context.Context, p *publishers) {
 	writes, ok := s.due(p)
@@ -161,7 +164,7 @@ func (s *Status) due(p *publishers) ([]write, bool) {
 	if len(s.listed) < len(s.kinds)+1 {
 		return nil, false
 	}
-	warm := time.Since(s.began) > warmUp || s.board.allHeard()
+	warm := time.Since(s.began) > warmUp+time.Duration(len(s.board.nodes))*warmUpPerNode || s.board.allHeard()
 	s.board.age()
 	var writes []write
 	if warm {
