@@ -71,8 +71,8 @@ type board struct {
 	changed    map[string]bool
 	everything bool
 	// quiet is the time before which no progress of any policy is written.
-	quiet time.Time
-	nodesNew   bool
+	quiet    time.Time
+	nodesNew bool
 	// namesNew says that another node knows a name, or knows another address.
 	namesNew bool
 }

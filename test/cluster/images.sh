@@ -18,7 +18,7 @@ suite=registry.k8s.io/e2e-test-images
 names=()
 for tag in 2.66.1 2.55 2.45 2.43; do names+=(-name "$suite/agnhost:$tag"); done
 both=(-from "$busybox:/bin/busybox" -from "$bash:/bin/bash" -from "$bin/agnhost:/agnhost" "${links[@]}" -dir /tmp -dir /uploads -dir /etc -dir /proc -dir /sys -dir /dev -dir /var)
-"$maker" -o "$home/images/agnhost.tar" "${names[@]}" "${both[@]}" -link /agnhost:/pause -entrypoint /agnhost
+"$maker" -o "$home/images/agnhost.tar" "${names[@]}" "${both[@]}" -link /agnhost:/pause -entrypoint /agnhost -cmd pause
 "$maker" -o "$home/images/pause.tar" -name registry.k8s.io/pause:3.10.2 -name registry.k8s.io/pause:3.10 -name registry.k8s.io/pause:3.6 \
   -from "$bin/agnhost:/agnhost" -entrypoint /agnhost -entrypoint pause
 root=$home/root

@@ -2,7 +2,7 @@
 // engine: a layer with the given files, and a configuration. `ctr images import`,
 // `docker load` and `podman load` read it. The same input gives the same bytes.
 //
-//	image -o FILE -name NAME:TAG... [-entrypoint PATH] [-user UID] [-from FILE:PATH]... [-link TARGET:PATH]...
+//	image -o FILE -name NAME:TAG... [-entrypoint WORD]... [-cmd WORD]... [-user UID] [-from FILE:PATH]... [-link TARGET:PATH]...
 package main
 
 import (
@@ -40,6 +40,7 @@ type image struct {
 	links       list // TARGET:PATH
 	directories list
 	entrypoint  list
+	cmd         list
 	user        string
 }
 
@@ -51,6 +52,7 @@ func main() {
 	flag.Var(&i.links, "link", "TARGET:PATH, a symbolic link in the image")
 	flag.Var(&i.directories, "dir", "an empty directory in the image, that everybody may write to")
 	flag.Var(&i.entrypoint, "entrypoint", "a word of the command that containers run")
+	flag.Var(&i.cmd, "cmd", "a word that follows it, if the container has no arguments of its own")
 	flag.StringVar(&i.user, "user", "0", "user that containers run as")
 	flag.Parse()
 	if err := write(*out, i); err != nil {
@@ -71,7 +73,7 @@ func write(out string, i image) error {
 	id := hex.EncodeToString(digest[:])
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Entrypoint": i.entrypoint, "User": i.user, "WorkingDir": "/", "Env": []string{"PATH=/bin:/"}},
+		"config": map[string]any{"Entrypoint": i.entrypoint, "Cmd": i.cmd, "User": i.user, "WorkingDir": "/", "Env": []string{"PATH=/bin:/"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + id}},
 	})
 	if err != nil {
