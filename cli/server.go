@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -25,6 +26,7 @@ func ServerCommand() *cobra.Command {
 	var o server.Options
 	var managed manager.Options
 	var kept flows.Options
+	var export string
 	var kubeconfig string
 	var verbose bool
 	cmd := &cobra.Command{
@@ -49,7 +51,7 @@ func ServerCommand() *cobra.Command {
 			if o.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
 				return fmt.Errorf("way to the API server: %w (give --kubeconfig)", err)
 			}
-			return runServer(cmd.Context(), o, managed, kept)
+			return runServer(cmd.Context(), o, managed, kept, export)
 		},
 	}
 	f := cmd.Flags()
@@ -67,6 +69,7 @@ func ServerCommand() *cobra.Command {
 	f.StringVar(&kept.Dir, "flows-dir", "", "directory in which to keep what agents record of connections (default: none, they are not kept)")
 	f.Int64Var(&kept.MaxBytes, "flows-max-bytes", 256<<20, "how large it may be; the oldest flows go")
 	f.DurationVar(&kept.MaxAge, "flows-max-age", 72*time.Hour, "how old flows may be")
+	f.StringVar(&export, "flows-otlp", "", "URL to which flows are sent on as OTLP logs in JSON, http://HOST:4318/v1/logs (default: nowhere)")
 	ManagerFlags(f, &managed, "")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say more")
 	cmd.MarkFlagsRequiredTogether("webhook-cert", "webhook-key")
@@ -91,7 +94,7 @@ func ManagerFlags(f *pflag.FlagSet, o *manager.Options, address string) {
 
 // runServer runs the server, the store of flows if it has a directory, and the
 // Manager if it has an address. A store that cannot be opened takes nothing down.
-func runServer(ctx context.Context, o server.Options, managed manager.Options, kept flows.Options) error {
+func runServer(ctx context.Context, o server.Options, managed manager.Options, kept flows.Options, export string) error {
 	if kept.Dir != "" {
 		kept.Log = o.Log
 		store, err := flows.Open(kept)
@@ -101,6 +104,9 @@ func runServer(ctx context.Context, o server.Options, managed manager.Options, k
 			o.Flows = store
 			defer func() { _ = store.Close() }()
 			go store.Run(ctx)
+			if export != "" {
+				go flows.Exporter{URL: export, Store: store, Client: http.DefaultClient}.Run(ctx)
+			}
 		}
 	}
 	if managed.Listen == "" {

@@ -5,6 +5,7 @@
 //	segment.go  files that are only appended to, each frame with its checksum
 //	store.go    the list of segments, and what goes when there are too many
 //	read.go     questions: pages, followers, and count.go what rules did
+//	otlp.go     what others get of it
 //	handler.go  HTTP for agents and readers, and access.go who may see what
 //
 // docs/design has the reasons: a log of segments and not a database.
