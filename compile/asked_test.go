@@ -24,6 +24,9 @@ func TestDomains(t *testing.T) {
 	deny.Applies = [2]bool{}
 	moved := *found
 	moved.Labels = map[string]string{"app": "none"}
+	denies := *out
+	denies.Rules[verdict.Egress] = append([]model.Rule{}, out.Rules[verdict.Egress]...)
+	denies.Rules[verdict.Egress][1].Action = verdict.ActionDeny
 	onlyRule := *out
 	onlyRule.Rules[verdict.Egress] = out.Rules[verdict.Egress][:1]
 	for _, step := range []struct {
@@ -36,6 +39,7 @@ func TestDomains(t *testing.T) {
 		{"a pod here", []model.Change{model.Put(local)}, "[*.set.test *.wild.test a.test api.*.set.test]"},
 		{"the set is found no more", []model.Change{model.Put(&moved)}, "[*.wild.test a.test]"},
 		{"and is again", []model.Change{model.Put(found)}, "[*.set.test *.wild.test a.test api.*.set.test]"},
+		{"the rule that finds it denies", []model.Change{model.Put(&denies)}, "[*.wild.test a.test]"},
 		{"the rule that finds it is gone", []model.Change{model.Put(&onlyRule)}, "[*.wild.test a.test]"},
 		{"the policy is gone", []model.Change{model.Delete(out.Key())}, "[]"},
 	} {
