@@ -94,11 +94,17 @@ func (n *namesNode) serve() error {
 	}
 	server := &mdns.Server{PacketConn: packets, Handler: mdns.HandlerFunc(n.answer)}
 	go func() { _ = server.ActivateAndServe() }()
+	streams, err := net.Listen("tcp4", dnsServer.String())
+	if err != nil {
+		return err
+	}
+	byTCP := &mdns.Server{Listener: streams, Handler: server.Handler}
+	go func() { _ = byTCP.ActivateAndServe() }()
 	l, err := net.Listen("tcp4", ":80")
 	if err != nil {
 		return err
 	}
-	n.stop = append(n.stop, l.Close, server.Shutdown)
+	n.stop = append(n.stop, l.Close, server.Shutdown, byTCP.Shutdown)
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -202,7 +208,8 @@ func namesPolicy() []model.Change {
 		ID: verdict.PolicyID{Kind: "GlobalNetworkPolicy", Name: "names"}, Tier: "default", Applies: [2]bool{verdict.Egress: true}, Selector: selector.Equal("app", "here"),
 		Rules: [2][]model.Rule{verdict.Egress: {
 			{Action: verdict.ActionAllow, Protocol: number8(verdict.UDP), Destination: model.Peer{Nets: []netip.Prefix{netip.PrefixFrom(dnsServer.Addr(), 32)}, Ports: dnsPorts}},
-			{Index: 1, Action: verdict.ActionAllow, Destination: model.Peer{Domains: []domain.Pattern{domain.MustParsePattern("*.bench.example")}}},
+			{Index: 1, Action: verdict.ActionAllow, Protocol: number8(verdict.TCP), Destination: model.Peer{Nets: []netip.Prefix{netip.PrefixFrom(dnsServer.Addr(), 32)}, Ports: dnsPorts}},
+			{Index: 2, Action: verdict.ActionAllow, Destination: model.Peer{Domains: []domain.Pattern{domain.MustParsePattern("*.bench.example")}}},
 		}},
 	})}
 }
