@@ -21,6 +21,8 @@ type process struct {
 	cmd *exec.Cmd
 	// took is how long it took from its start until everything was in the kernel.
 	took time.Duration
+	// used is the CPU time that it took.
+	used time.Duration
 	// drained is closed when its log ends.
 	drained chan struct{}
 }
@@ -49,7 +51,8 @@ func (w *world) startAgent(ctx context.Context) (*process, error) {
 	select {
 	case <-ready:
 		p.took = time.Since(began)
-		return p, nil
+		p.used, err = p.cpu()
+		return p, err
 	case <-p.drained:
 		return nil, fmt.Errorf("the agent ended: %w", p.cmd.Wait())
 	case <-time.After(2 * time.Minute):

@@ -104,7 +104,7 @@ func (e effort) atUsual(ctx context.Context, o options, node *testbed.Node, want
 		return nil, err
 	}
 	starts := 1
-	if wants("agent/start") {
+	if wants("agent/start", "agent/start/cpu") {
 		starts = e.starts
 	}
 	agent, took, err := w.startSeveral(ctx, starts)
@@ -112,7 +112,9 @@ func (e effort) atUsual(ctx context.Context, o options, node *testbed.Node, want
 		return nil, err
 	}
 	defer agent.stop()
-	figures = append(figures, result.Figure{Name: "agent/start", Value: result.Median(took), Unit: "s"})
+	figures = append(figures,
+		result.Figure{Name: "agent/start", Value: result.Median(took.whole), Unit: "s"},
+		result.Figure{Name: "agent/start/cpu", Value: result.Median(took.cpu), Unit: "s"})
 	if err := w.calm(ctx); err != nil {
 		return figures, err
 	}
@@ -126,31 +128,33 @@ func (e effort) atUsual(ctx context.Context, o options, node *testbed.Node, want
 			return figures, err
 		}
 	}
-	changes, err := e.changed(ctx, w, wants)
+	changes, err := e.changed(ctx, w, agent, wants)
 	return append(figures, changes...), err
 }
 
 // startSeveral starts the agent that many times on a node that knows nothing, and
 // leaves the last one running.
-func (w *world) startSeveral(ctx context.Context, times int) (*process, []float64, error) {
-	var seconds []float64
+func (w *world) startSeveral(ctx context.Context, times int) (*process, started, error) {
+	var took started
 	for {
 		agent, err := w.startAgent(ctx)
 		if err != nil {
-			return nil, nil, err
+			return nil, took, err
 		}
-		if seconds = append(seconds, agent.took.Seconds()); len(seconds) == times {
-			return agent, seconds, nil
+		took.whole, took.cpu = append(took.whole, agent.took.Seconds()), append(took.cpu, agent.used.Seconds())
+		if len(took.whole) == times {
+			return agent, took, nil
 		}
-		if err := w.calm(ctx); err != nil {
-			return agent, nil, err
-		}
+		err = w.calm(ctx)
 		agent.stop()
-		if err := w.remove(ctx); err != nil {
-			return nil, nil, err
+		if err = errors.Join(err, w.remove(ctx)); err != nil {
+			return nil, took, err
 		}
 	}
 }
+
+// started are the times of several starts, and the CPU time of each, in s.
+type started struct{ whole, cpu []float64 }
 
 // settled is how long after its start the memory of an agent is looked at.
 const settled = 3 * time.Second
@@ -173,17 +177,28 @@ func (e effort) idleCPU(agent *process) (result.Figure, error) {
 	return result.Figure{Name: "agent/idle", Value: float64((after - before).Microseconds()) / 1000 / e.idle.Seconds(), Unit: "ms/s"}, err
 }
 
-// changed measures how long changes take to be enforced.
-func (e effort) changed(ctx context.Context, w *world, wants func(...string) bool) (figures []result.Figure, err error) {
+// changed measures how long changes take to be enforced, and the CPU time of the
+// agent that one takes, which does not depend on what else the machine does.
+func (e effort) changed(ctx context.Context, w *world, agent *process, wants func(...string) bool) (figures []result.Figure, err error) {
 	for _, f := range w.flips() {
-		if !wants("enforce/"+f.name+"/p50", "enforce/"+f.name+"/p99") {
+		name := "enforce/" + f.name
+		if !wants(name+"/p50", name+"/p99", name+"/cpu") {
 			continue
+		}
+		before, err := agent.cpu()
+		if err != nil {
+			return figures, err
 		}
 		verdict, calls, err := w.enforced(ctx, f, e.changes)
 		if err != nil {
 			return figures, err
 		}
+		after, err := agent.cpu()
+		if err != nil {
+			return figures, err
+		}
 		figures = append(figures, quantiles(f.name, verdict, calls)...)
+		figures = append(figures, result.Figure{Name: name + "/cpu", Value: float64((after - before).Microseconds()) / 1000 / float64(e.changes), Unit: "ms"})
 	}
 	if wants("enforce/pod-start/p50", "enforce/pod-start/p99", "enforce/pod-start/early") {
 		took, early, err := w.podStarts(ctx, e.pods)

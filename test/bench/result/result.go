@@ -24,14 +24,14 @@ type Figure struct {
 
 // Standalone are the names of the figures that the module standalone measures.
 func Standalone() []string {
-	names := []string{"agent/start", "agent/idle"}
+	names := []string{"agent/start", "agent/start/cpu", "agent/idle"}
 	for _, size := range []string{"1000", "30000"} {
 		names = append(names, "agent/rss/"+size, "agent/rss/"+size+"/peak")
 	}
-	for _, kind := range []string{"policy", "label", "set", "pod-start"} {
-		names = append(names, "enforce/"+kind+"/p50", "enforce/"+kind+"/p99")
+	for _, kind := range []string{"policy", "label", "set"} {
+		names = append(names, "enforce/"+kind+"/p50", "enforce/"+kind+"/p99", "enforce/"+kind+"/cpu")
 	}
-	return append(names, "enforce/pod-start/early")
+	return append(names, "enforce/pod-start/p50", "enforce/pod-start/p99", "enforce/pod-start/early")
 }
 
 // Median returns the middle of the values, of which there is at least one.
