@@ -82,7 +82,9 @@ func (r *recorder) placed(ctx context.Context, p *places, moved map[verdict.Endp
 	if r.runs {
 		return
 	}
-	r.runs = true
+	if r.runs = true; r.plane.Recording().Group == 0 {
+		return // the kernel cannot, which the dataplane has said
+	}
 	go r.sender.Run(ctx)
 	go func() {
 		l := flows.Listener{Recorder: r.plane, HostAt: r.hostAt, Log: r.log}

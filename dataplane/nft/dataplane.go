@@ -72,8 +72,9 @@ type Dataplane struct {
 	port atomic.Uint32
 	// queue is how the kernel hands packets over, once that was asked.
 	queue queueing
-	// tag is in the labels of connections; 0 before the first Apply.
-	tag atomic.Uint32
+	// tag is in the labels of connections; 0 before the first Apply. group is the
+	// group of denials; 0 if nothing is recorded.
+	tag, group atomic.Uint32
 	// reportBuffer is the size of Watch's socket buffer in bytes; 0 is wantBuffer.
 	reportBuffer int
 	// drifted says that somebody else changed the table.
@@ -104,6 +105,7 @@ func New(options Options) *Dataplane {
 		options.FlowRate = 20_000
 	}
 	d := &Dataplane{options: options}
+	d.group.Store(uint32(options.FlowGroup))
 	d.changed = sync.NewCond(&d.later)
 	return d
 }
@@ -136,7 +138,7 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 			return explain(err)
 		}
 	}
-	d.now, err = d.load(ctx, s, p)
+	d.now, err = d.loadRecording(ctx, s, p)
 	return explain(err)
 }
 

@@ -1,8 +1,10 @@
 package nft
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
@@ -83,18 +85,38 @@ func (b builder) deniedChains() []chain {
 
 // Recording implements dataplane.Recorder.
 func (d *Dataplane) Recording() dataplane.Recording {
-	return dataplane.Recording{Tag: uint8(d.tag.Load()), Group: d.options.FlowGroup}
+	return dataplane.Recording{Tag: uint8(d.tag.Load()), Group: uint16(d.group.Load())}
 }
 
 // recording returns how an epoch records. The tag is that of the first epoch of
 // this process: labels of a process before mean nothing to this one, those of
 // its own former epochs do.
 func (d *Dataplane) recording(epoch int) recording {
-	if d.options.FlowGroup == 0 {
+	if d.group.Load() == 0 {
 		return recording{}
 	}
 	d.tag.CompareAndSwap(0, uint32(epoch%dataplane.Tags)+1)
 	return recording{d.Recording(), d.options.FlowRate}
+}
+
+// loadRecording is load, without recording where the kernel cannot: the policy
+// matters more.
+func (d *Dataplane) loadRecording(ctx context.Context, s *socket, p dataplane.Program) (*state, error) {
+	next, err := d.load(ctx, s, p)
+	group := d.group.Load()
+	if group == 0 || !errors.Is(err, unix.EOPNOTSUPP) {
+		return next, err
+	}
+	refused := err
+	d.group.Store(0)
+	if next, err = d.load(ctx, s, p); err != nil {
+		d.group.Store(group)
+		return next, err
+	}
+	if d.options.Warn != nil {
+		d.options.Warn(fmt.Errorf("flows are not recorded: the kernel has not CONFIG_NF_CONNTRACK_LABELS: %w", refused))
+	}
+	return next, nil
 }
 
 // addCounter adds the counter of denied packets that were not recorded; one that
