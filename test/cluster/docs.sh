@@ -20,8 +20,8 @@ check() { # TIMES TEXT
   failed=1
 }
 check 1 'the stranger reached the server'
-check 1 'twc-node1 +in step.*'
-check 1 'twc-node2 +in step.*'
+check 1 "$name-node1 +in step.*"
+check 1 "$name-node2 +in step.*"
 check 1 'accepted: True'
 check 1 'programmed: True \(2 of 2 nodes\)'
 check 1 'TIMEOUT'
