@@ -11,6 +11,8 @@
 //	guard.go      warns of policy that would cut that
 //	cut.go        which open connections the tables deny
 //	watcher.go    what is wrong between objects, and between them and the node
+//	reporter.go   tells the server, and news.go what; finder.go learns where it is
+//	remove.go     takes everything out
 //	health.go     probes, and metrics.go what they count
 //	status.go     what is enforced, for those who ask on this node
 //	log.go        what the kernel's Log rules say, put into words

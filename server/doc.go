@@ -6,7 +6,11 @@
 //	stamp.go          what is written into an object on its way in
 //	tiers.go          whether a tier is there, and what is in it, asked live
 //	configuration.go  how the API server is told of the webhook
-//	certificate.go    the webhook's certificate, if none is given
+//	certificate.go    the server's certificate: from files, or signed by itself
+//	authority.go      the authority that signs it, shared by all servers
+//	leader.go         of several servers behind one service, who hears and writes
+//	reports.go        where agents report to
+//	health.go         /livez and /readyz
 //	watch.go          what there is, by one reflector a kind
 //	controller.go     the loop: which writes are due
 //	condition.go      the words of Accepted and Ready
