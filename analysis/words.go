@@ -55,7 +55,38 @@ func endpointsInWords(s *selector.Selector) string {
 	if s.IsAll() {
 		return "all pods and host endpoints"
 	}
-	return "endpoints with " + s.String()
+	r := reachOf(s)
+	words := []string{"endpoints"}
+	if r.pods {
+		words[0] = "pods"
+	}
+	words = append(words, r.where...)
+	if r.labels != "" {
+		words = append(words, "with "+r.labels)
+	}
+	return strings.Join(words, " ")
+}
+
+// matchedInWords says what a selector of a rule matches: endpoints and network
+// sets.
+func matchedInWords(s *selector.Selector) string {
+	r := reachOf(s)
+	var words []string
+	switch {
+	case r.pods:
+		words = append(words, "pods")
+	case len(r.where) > 0:
+		words = append(words, "what is")
+	case r.labels == "":
+		return "what is known"
+	default:
+		return "what has " + r.labels
+	}
+	words = append(words, r.where...)
+	if r.labels != "" {
+		words = append(words, "with "+r.labels)
+	}
+	return strings.Join(words, " ")
 }
 
 // RuleSentence says in words what a rule does.
@@ -109,7 +140,7 @@ func peerInWords(p model.Peer) string {
 	var parts []string
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	if p.Selector != nil {
-		add("what has %s", p.Selector)
+		add("%s", matchedInWords(p.Selector))
 	}
 	if p.NotSelector != nil {
 		add("what has not %s", p.NotSelector)
