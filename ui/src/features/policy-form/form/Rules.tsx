@@ -113,11 +113,11 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
   };
   return (
     <Card withBorder padding="xs" aria-label={name} role="group">
-      <Group gap="xs" wrap="nowrap" align="flex-start">
+      <Group gap="xs" align="flex-start">
         <Badge data-action={rule.action} variant="default" style={{ flexShrink: 0 }}>
           {index + 1} · {rule.action || 'no action'}
         </Badge>
-        <div style={{ flex: 1, minWidth: 0, overflowWrap: 'anywhere' }}>
+        <div style={{ flex: '1 1 220px', minWidth: 0, overflowWrap: 'anywhere' }}>
           {rule.name !== '' && <Text size="sm" fw={600}>{rule.name}</Text>}
           <Text size="sm">{said?.sentence ?? ruleInShort(rule)}</Text>
           {problems.map((problem) => <Text key={problem.code + problem.message} size="sm" c="var(--mantine-color-error)">✕ {problem.message}{problem.hint ? `: ${problem.hint}` : ''}</Text>)}
