@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,6 +108,9 @@ func runServer(ctx context.Context, o server.Options, managed manager.Options, k
 			if export != "" {
 				go flows.Exporter{URL: export, Store: store, Client: http.DefaultClient}.Run(ctx)
 			}
+			var leads atomic.Bool
+			o.Leads = leads.Store
+			managed.Flows, managed.FlowsElsewhere = store, func() string { return elsewhere(leads.Load()) }
 		}
 	}
 	if managed.Listen == "" {
@@ -121,4 +125,13 @@ func runServer(ctx context.Context, o server.Options, managed manager.Options, k
 		o.Flows.Ask(m.Pending)
 	}
 	return errors.Join(server.Run(ctx, o), m.Close())
+}
+
+// elsewhere says why a server has no flows: agents send theirs to the one that
+// leads.
+func elsewhere(leads bool) string {
+	if leads {
+		return ""
+	}
+	return "another server of this cluster has the flows, the one that leads; `tierwall flows` finds it"
 }

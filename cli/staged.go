@@ -5,19 +5,15 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/cli/cluster"
-	"github.com/tierwall/tierwall/compile"
 	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/manifest"
-	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/replay"
 	"github.com/tierwall/tierwall/staging"
 	"github.com/tierwall/tierwall/verdict"
@@ -26,25 +22,12 @@ import (
 // stagedReport is what `tierwall staged -o json` prints.
 type stagedReport struct {
 	// Staged are the policies that are.
-	Staged []stagedPolicy `json:"staged"`
+	Staged []replay.Policy `json:"staged"`
 	// Since is from when on flows were looked at; zero for all that there are.
 	Since time.Time `json:"since,omitzero"`
 	*replay.Report
 	// Possible counts what could be, seen or not.
-	Possible stagedPossible `json:"possible"`
-}
-
-type stagedPolicy struct {
-	Policy   string `json:"policy"`
-	Action   string `json:"action"`
-	Replaces string `json:"replaces,omitempty"`
-}
-
-// stagedPossible counts pairs of groups of endpoints with connections that would
-// be newly denied and allowed.
-type stagedPossible struct {
-	Denied  int `json:"denied"`
-	Allowed int `json:"allowed"`
+	Possible replay.Possible `json:"possible"`
 }
 
 func stagedCommand() *cobra.Command {
@@ -95,18 +78,7 @@ func stagedOf(cmd *cobra.Command, server *flowServer, since time.Time) (*stagedR
 		return nil, err
 	}
 	state, _ := manifest.State(objects)
-	r := &stagedReport{Staged: []stagedPolicy{}, Since: since}
-	for id, p := range state.Staged {
-		s := stagedPolicy{Policy: id.String(), Action: "Set", Replaces: p.Replaces.String()}
-		if p.Policy == nil {
-			s.Action = "Delete"
-		}
-		if state.Policies[p.Replaces] == nil {
-			s.Replaces = ""
-		}
-		r.Staged = append(r.Staged, s)
-	}
-	slices.SortFunc(r.Staged, func(a, b stagedPolicy) int { return strings.Compare(a.Policy, b.Policy) })
+	r := &stagedReport{Staged: replay.Policies(state), Since: since}
 	if len(state.Staged) == 0 {
 		r.Report = &replay.Report{Denied: []replay.Change{}, Allowed: []replay.Change{}}
 		return r, nil
@@ -118,7 +90,7 @@ func stagedOf(cmd *cobra.Command, server *flowServer, since time.Time) (*stagedR
 	if r.Report, err = replay.Staged(state).Run(eachFlow(flows)); err != nil {
 		return nil, err
 	}
-	r.Possible = possible(state)
+	r.Possible = replay.PossibleOf(state)
 	return r, nil
 }
 
@@ -130,26 +102,6 @@ func eachFlow(list []flow.Record) iter.Seq2[*flow.Record, error] {
 			}
 		}
 	}
-}
-
-// possible counts what the tables say that would change, seen or not.
-func possible(s *model.State) stagedPossible {
-	c := compile.New(compile.Options{})
-	var all, changes []model.Change
-	for _, o := range s.Objects() {
-		all = append(all, model.Put(o))
-	}
-	c.Apply(all...)
-	for _, p := range s.Staged {
-		if old := s.Policies[p.Replaces]; old != nil {
-			changes = append(changes, model.Delete(old.Key()))
-		}
-		if p.Policy != nil {
-			changes = append(changes, model.Put(p.Policy))
-		}
-	}
-	p := analysis.PreviewOf(s, c, c.Tables(), 0, changes...)
-	return stagedPossible{Denied: p.Denied, Allowed: p.Allowed}
 }
 
 // stagedVerb is a command that does something to one staged policy.

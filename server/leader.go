@@ -61,6 +61,10 @@ func (s *Server) elect(ctx context.Context) {
 func (s *Server) lead(ctx context.Context) {
 	s.leading.Lock()
 	defer s.leading.Unlock()
+	if s.options.Leads != nil {
+		s.options.Leads(true)
+		defer s.options.Leads(false)
+	}
 	s.options.Log.Info("this server hears the agents and writes status")
 	var term sync.WaitGroup
 	if s.reports != nil {

@@ -52,6 +52,9 @@ type Options struct {
 	// Flows keeps what agents record of connections, and gives it to those who may
 	// see it; nil keeps none. Who made it closes it.
 	Flows *flows.Store
+	// Leads is called when this server begins to do what one of a cluster does, and
+	// when it ceases to; nil if nobody wants to know.
+	Leads func(bool)
 	// HealthListen is the address of /livez and /readyz, as host:port; empty for
 	// none.
 	HealthListen string

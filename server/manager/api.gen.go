@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	"github.com/tierwall/tierwall/flow"
+	"github.com/tierwall/tierwall/replay"
 )
 
 // Defines values for BoardTierEnd.
@@ -497,6 +499,24 @@ func (e SideVerdict) Valid() bool {
 	}
 }
 
+// Defines values for StagedDecisionAction.
+const (
+	Discard StagedDecisionAction = "discard"
+	Enforce StagedDecisionAction = "enforce"
+)
+
+// Valid indicates whether the value is a known member of the StagedDecisionAction enum.
+func (e StagedDecisionAction) Valid() bool {
+	switch e {
+	case Discard:
+		return true
+	case Enforce:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TierEnd.
 const (
 	TierEndDeny TierEnd = "Deny"
@@ -620,6 +640,123 @@ func (e ListEndpointsParamsSort) Valid() bool {
 	case ListEndpointsParamsSortNamespace:
 		return true
 	case ListEndpointsParamsSortNode:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListFlowsParamsVerdict.
+const (
+	ListFlowsParamsVerdictAllow ListFlowsParamsVerdict = "allow"
+	ListFlowsParamsVerdictDeny  ListFlowsParamsVerdict = "deny"
+)
+
+// Valid indicates whether the value is a known member of the ListFlowsParamsVerdict enum.
+func (e ListFlowsParamsVerdict) Valid() bool {
+	switch e {
+	case ListFlowsParamsVerdictAllow:
+		return true
+	case ListFlowsParamsVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListFlowsParamsNewly.
+const (
+	ListFlowsParamsNewlyAllowed ListFlowsParamsNewly = "allowed"
+	ListFlowsParamsNewlyAny     ListFlowsParamsNewly = "any"
+	ListFlowsParamsNewlyDenied  ListFlowsParamsNewly = "denied"
+)
+
+// Valid indicates whether the value is a known member of the ListFlowsParamsNewly enum.
+func (e ListFlowsParamsNewly) Valid() bool {
+	switch e {
+	case ListFlowsParamsNewlyAllowed:
+		return true
+	case ListFlowsParamsNewlyAny:
+		return true
+	case ListFlowsParamsNewlyDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CountFlowsParamsVerdict.
+const (
+	CountFlowsParamsVerdictAllow CountFlowsParamsVerdict = "allow"
+	CountFlowsParamsVerdictDeny  CountFlowsParamsVerdict = "deny"
+)
+
+// Valid indicates whether the value is a known member of the CountFlowsParamsVerdict enum.
+func (e CountFlowsParamsVerdict) Valid() bool {
+	switch e {
+	case CountFlowsParamsVerdictAllow:
+		return true
+	case CountFlowsParamsVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CountFlowsParamsNewly.
+const (
+	CountFlowsParamsNewlyAllowed CountFlowsParamsNewly = "allowed"
+	CountFlowsParamsNewlyAny     CountFlowsParamsNewly = "any"
+	CountFlowsParamsNewlyDenied  CountFlowsParamsNewly = "denied"
+)
+
+// Valid indicates whether the value is a known member of the CountFlowsParamsNewly enum.
+func (e CountFlowsParamsNewly) Valid() bool {
+	switch e {
+	case CountFlowsParamsNewlyAllowed:
+		return true
+	case CountFlowsParamsNewlyAny:
+		return true
+	case CountFlowsParamsNewlyDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FollowFlowsParamsVerdict.
+const (
+	FollowFlowsParamsVerdictAllow FollowFlowsParamsVerdict = "allow"
+	FollowFlowsParamsVerdictDeny  FollowFlowsParamsVerdict = "deny"
+)
+
+// Valid indicates whether the value is a known member of the FollowFlowsParamsVerdict enum.
+func (e FollowFlowsParamsVerdict) Valid() bool {
+	switch e {
+	case FollowFlowsParamsVerdictAllow:
+		return true
+	case FollowFlowsParamsVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FollowFlowsParamsNewly.
+const (
+	FollowFlowsParamsNewlyAllowed FollowFlowsParamsNewly = "allowed"
+	FollowFlowsParamsNewlyAny     FollowFlowsParamsNewly = "any"
+	FollowFlowsParamsNewlyDenied  FollowFlowsParamsNewly = "denied"
+)
+
+// Valid indicates whether the value is a known member of the FollowFlowsParamsNewly enum.
+func (e FollowFlowsParamsNewly) Valid() bool {
+	switch e {
+	case FollowFlowsParamsNewlyAllowed:
+		return true
+	case FollowFlowsParamsNewlyAny:
+		return true
+	case FollowFlowsParamsNewlyDenied:
 		return true
 	default:
 		return false
@@ -972,7 +1109,6 @@ type EffectiveTierEnd string
 type EndpointDetail struct {
 	Egress    EffectiveDirection `json:"egress"`
 	Endpoint  EndpointRow        `json:"endpoint"`
-	Flows     Unavailable        `json:"flows"`
 	Ingress   EffectiveDirection `json:"ingress"`
 	Inherited Labels             `json:"inherited"`
 	Ports     []NamedPort        `json:"ports"`
@@ -1094,6 +1230,56 @@ type FieldProblem struct {
 	// Refuses the API server would not take it; otherwise it is a warning
 	Refuses bool `json:"refuses"`
 }
+
+// Flow One connection or denied attempt, or several that differ in the source's port alone.
+type Flow = flow.Record
+
+// FlowCount defines model for FlowCount.
+type FlowCount = flow.Count
+
+// FlowCounts defines model for FlowCounts.
+type FlowCounts struct {
+	Available bool        `json:"available"`
+	Counts    []FlowCount `json:"counts"`
+	Reason    *string     `json:"reason,omitempty"`
+}
+
+// FlowDecision The decision of one end's policy.
+type FlowDecision = flow.Decision
+
+// FlowEnd An end of a connection as it was when it began.
+type FlowEnd = flow.End
+
+// FlowList defines model for FlowList.
+type FlowList struct {
+	Available bool `json:"available"`
+
+	// Lost What happened and is in no record.
+	Lost FlowLoss `json:"lost"`
+
+	// Namespaces the namespaces of which the user sees flows; left out if all
+	Namespaces *[]string `json:"namespaces,omitempty"`
+
+	// Next the before of the next page; left out on the last one
+	Next   *int64     `json:"next,omitempty"`
+	Oldest *time.Time `json:"oldest,omitempty"`
+
+	// Reason why there are none to be seen
+	Reason  *string `json:"reason,omitempty"`
+	Records []Flow  `json:"records"`
+}
+
+// FlowLoss What happened and is in no record.
+type FlowLoss = flow.Loss
+
+// FlowPending What would have been if everything staged had been enforced.
+type FlowPending = flow.Pending
+
+// FlowStep defines model for FlowStep.
+type FlowStep = any
+
+// FlowVolume defines model for FlowVolume.
+type FlowVolume = flow.Volume
 
 // Group Endpoints, or addresses, that nothing in force tells apart, now or after.
 type Group struct {
@@ -1646,6 +1832,42 @@ type SideDirection string
 // SideVerdict defines model for Side.Verdict.
 type SideVerdict string
 
+// StagedChange Connections between two groups of equal ends that would be decided otherwise.
+type StagedChange = replay.Change
+
+// StagedDecision defines model for StagedDecision.
+type StagedDecision struct {
+	Action StagedDecisionAction `json:"action"`
+	Policy string               `json:"policy"`
+}
+
+// StagedDecisionAction defines model for StagedDecision.Action.
+type StagedDecisionAction string
+
+// StagedPolicy defines model for StagedPolicy.
+type StagedPolicy = replay.Policy
+
+// StagedPossible How many pairs of groups of endpoints have connections that would be newly denied and newly allowed, seen or not.
+type StagedPossible = replay.Possible
+
+// StagedReport defines model for StagedReport.
+type StagedReport struct {
+	Allowed []StagedChange `json:"allowed"`
+	Denied  []StagedChange `json:"denied"`
+	Flows   *Unavailable   `json:"flows,omitempty"`
+
+	// Possible How many pairs of groups of endpoints have connections that would be newly denied and newly allowed, seen or not.
+	Possible  StagedPossible `json:"possible"`
+	Staged    []StagedPolicy `json:"staged"`
+	Unchanged int64          `json:"unchanged"`
+
+	// Unknown connections of which an end is gone
+	Unknown int64 `json:"unknown"`
+
+	// View How old an answer is and what is not in it.
+	View View `json:"view"`
+}
+
 // Step defines model for Step.
 type Step struct {
 	Action string `json:"action"`
@@ -1879,6 +2101,126 @@ type ListEndpointsParamsKind string
 // ListEndpointsParamsSort defines parameters for ListEndpoints.
 type ListEndpointsParamsSort string
 
+// ListFlowsParams defines parameters for ListFlows.
+type ListFlowsParams struct {
+	Namespace *Namespaces `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Endpoint an end is this: NAMESPACE/POD, hep:NAME, node:NAME or an address
+	Endpoint *string `form:"endpoint,omitempty" json:"endpoint,omitempty"`
+
+	// From the source is this
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To the destination is this
+	To      *string                 `form:"to,omitempty" json:"to,omitempty"`
+	Verdict *ListFlowsParamsVerdict `form:"verdict,omitempty" json:"verdict,omitempty"`
+
+	// Policy Kind/namespace/name, or the name alone, of a policy on the way of a decision
+	Policy *string `form:"policy,omitempty" json:"policy,omitempty"`
+
+	// Rule one rule of the policy, from 0
+	Rule     *int    `form:"rule,omitempty" json:"rule,omitempty"`
+	Tier     *string `form:"tier,omitempty" json:"tier,omitempty"`
+	Protocol *string `form:"protocol,omitempty" json:"protocol,omitempty"`
+
+	// Port of the destination
+	Port *int    `form:"port,omitempty" json:"port,omitempty"`
+	Node *string `form:"node,omitempty" json:"node,omitempty"`
+
+	// Newly what enforcing all that is staged would change
+	Newly *ListFlowsParamsNewly `form:"newly,omitempty" json:"newly,omitempty"`
+	Since *time.Time            `form:"since,omitempty" json:"since,omitempty"`
+	Until *time.Time            `form:"until,omitempty" json:"until,omitempty"`
+
+	// Before an id: only records with smaller ones. It is the next of the page before
+	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
+
+	// Limit how many, 500 if not given
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListFlowsParamsVerdict defines parameters for ListFlows.
+type ListFlowsParamsVerdict string
+
+// ListFlowsParamsNewly defines parameters for ListFlows.
+type ListFlowsParamsNewly string
+
+// CountFlowsParams defines parameters for CountFlows.
+type CountFlowsParams struct {
+	Namespace *Namespaces `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Endpoint an end is this: NAMESPACE/POD, hep:NAME, node:NAME or an address
+	Endpoint *string `form:"endpoint,omitempty" json:"endpoint,omitempty"`
+
+	// From the source is this
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To the destination is this
+	To      *string                  `form:"to,omitempty" json:"to,omitempty"`
+	Verdict *CountFlowsParamsVerdict `form:"verdict,omitempty" json:"verdict,omitempty"`
+
+	// Policy Kind/namespace/name, or the name alone, of a policy on the way of a decision
+	Policy *string `form:"policy,omitempty" json:"policy,omitempty"`
+
+	// Rule one rule of the policy, from 0
+	Rule     *int    `form:"rule,omitempty" json:"rule,omitempty"`
+	Tier     *string `form:"tier,omitempty" json:"tier,omitempty"`
+	Protocol *string `form:"protocol,omitempty" json:"protocol,omitempty"`
+
+	// Port of the destination
+	Port *int    `form:"port,omitempty" json:"port,omitempty"`
+	Node *string `form:"node,omitempty" json:"node,omitempty"`
+
+	// Newly what enforcing all that is staged would change
+	Newly *CountFlowsParamsNewly `form:"newly,omitempty" json:"newly,omitempty"`
+	Since *time.Time             `form:"since,omitempty" json:"since,omitempty"`
+	Until *time.Time             `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// CountFlowsParamsVerdict defines parameters for CountFlows.
+type CountFlowsParamsVerdict string
+
+// CountFlowsParamsNewly defines parameters for CountFlows.
+type CountFlowsParamsNewly string
+
+// FollowFlowsParams defines parameters for FollowFlows.
+type FollowFlowsParams struct {
+	Namespace *Namespaces `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Endpoint an end is this: NAMESPACE/POD, hep:NAME, node:NAME or an address
+	Endpoint *string `form:"endpoint,omitempty" json:"endpoint,omitempty"`
+
+	// From the source is this
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To the destination is this
+	To      *string                   `form:"to,omitempty" json:"to,omitempty"`
+	Verdict *FollowFlowsParamsVerdict `form:"verdict,omitempty" json:"verdict,omitempty"`
+
+	// Policy Kind/namespace/name, or the name alone, of a policy on the way of a decision
+	Policy *string `form:"policy,omitempty" json:"policy,omitempty"`
+
+	// Rule one rule of the policy, from 0
+	Rule     *int    `form:"rule,omitempty" json:"rule,omitempty"`
+	Tier     *string `form:"tier,omitempty" json:"tier,omitempty"`
+	Protocol *string `form:"protocol,omitempty" json:"protocol,omitempty"`
+
+	// Port of the destination
+	Port *int    `form:"port,omitempty" json:"port,omitempty"`
+	Node *string `form:"node,omitempty" json:"node,omitempty"`
+
+	// Newly what enforcing all that is staged would change
+	Newly *FollowFlowsParamsNewly `form:"newly,omitempty" json:"newly,omitempty"`
+	Since *time.Time              `form:"since,omitempty" json:"since,omitempty"`
+	Until *time.Time              `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// FollowFlowsParamsVerdict defines parameters for FollowFlows.
+type FollowFlowsParamsVerdict string
+
+// FollowFlowsParamsNewly defines parameters for FollowFlows.
+type FollowFlowsParamsNewly string
+
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
 	// Of whose labels; none is what rules can match (pods, host endpoints and network sets)
@@ -1988,6 +2330,17 @@ type ReorderParams struct {
 	XCSRFToken Csrf `json:"X-CSRF-Token"`
 }
 
+// GetStagedParams defines parameters for GetStaged.
+type GetStagedParams struct {
+	// Since flows from this time on; all that there are if not given
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// DecideStagedParams defines parameters for DecideStaged.
+type DecideStagedParams struct {
+	XCSRFToken Csrf `json:"X-CSRF-Token"`
+}
+
 // ListTierSubjectsParams defines parameters for ListTierSubjects.
 type ListTierSubjectsParams struct {
 	Tier string `form:"tier" json:"tier"`
@@ -2017,6 +2370,9 @@ type SelectJSONRequestBody = Selection
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = Login
 
+// DecideStagedJSONRequestBody defines body for DecideStaged for application/json ContentType.
+type DecideStagedJSONRequestBody = StagedDecision
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetAccess What this user may do, and what is missing for the rest
@@ -2043,9 +2399,15 @@ type ServerInterface interface {
 	// Explain Can X reach Y on port P, and why
 	// (POST /explain)
 	Explain(w http.ResponseWriter, r *http.Request)
-	// ListFlows Live connections
+	// ListFlows Connections and denied attempts that agents recorded, newest first
 	// (GET /flows)
-	ListFlows(w http.ResponseWriter, r *http.Request)
+	ListFlows(w http.ResponseWriter, r *http.Request, params ListFlowsParams)
+	// CountFlows What each rule, and each end of a tier, did
+	// (GET /flows/counts)
+	CountFlows(w http.ResponseWriter, r *http.Request, params CountFlowsParams)
+	// FollowFlows The same from now on, as server-sent events
+	// (GET /flows/follow)
+	FollowFlows(w http.ResponseWriter, r *http.Request, params FollowFlowsParams)
 	// ListLabels The labels that there are, for completion
 	// (GET /labels)
 	ListLabels(w http.ResponseWriter, r *http.Request, params ListLabelsParams)
@@ -2097,6 +2459,12 @@ type ServerInterface interface {
 	// CreateSession Log in with a bearer token of the Kubernetes API
 	// (POST /session)
 	CreateSession(w http.ResponseWriter, r *http.Request)
+	// GetStaged What enforcing all that is staged would change
+	// (GET /staged)
+	GetStaged(w http.ResponseWriter, r *http.Request, params GetStagedParams)
+	// DecideStaged Enforce a staged policy, or discard it, with the user's own rights
+	// (POST /staged)
+	DecideStaged(w http.ResponseWriter, r *http.Request, params DecideStagedParams)
 	// ListTierSubjects Who may do what in a tier
 	// (GET /tier-subjects)
 	ListTierSubjects(w http.ResponseWriter, r *http.Request, params ListTierSubjectsParams)
@@ -2487,8 +2855,626 @@ func (siw *ServerInterfaceWrapper) Explain(w http.ResponseWriter, r *http.Reques
 // ListFlows operation middleware
 func (siw *ServerInterfaceWrapper) ListFlows(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFlowsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "endpoint" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "endpoint", r.URL.Query(), &params.Endpoint, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "endpoint"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "endpoint", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", r.URL.Query(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "verdict"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "verdict", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy", r.URL.Query(), &params.Policy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "rule" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rule", r.URL.Query(), &params.Rule, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "rule"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "rule", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "tier" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tier", r.URL.Query(), &params.Tier, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tier"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tier", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "protocol", r.URL.Query(), &params.Protocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "protocol"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "protocol", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "port" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "port", r.URL.Query(), &params.Port, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "port"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "port", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "node" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "node", r.URL.Query(), &params.Node, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "node"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "node", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "newly" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "newly", r.URL.Query(), &params.Newly, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "newly"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "newly", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", r.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "before", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ListFlows(w, r)
+		siw.Handler.ListFlows(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CountFlows operation middleware
+func (siw *ServerInterfaceWrapper) CountFlows(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CountFlowsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "endpoint" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "endpoint", r.URL.Query(), &params.Endpoint, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "endpoint"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "endpoint", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", r.URL.Query(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "verdict"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "verdict", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy", r.URL.Query(), &params.Policy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "rule" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rule", r.URL.Query(), &params.Rule, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "rule"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "rule", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "tier" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tier", r.URL.Query(), &params.Tier, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tier"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tier", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "protocol", r.URL.Query(), &params.Protocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "protocol"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "protocol", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "port" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "port", r.URL.Query(), &params.Port, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "port"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "port", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "node" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "node", r.URL.Query(), &params.Node, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "node"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "node", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "newly" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "newly", r.URL.Query(), &params.Newly, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "newly"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "newly", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CountFlows(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FollowFlows operation middleware
+func (siw *ServerInterfaceWrapper) FollowFlows(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FollowFlowsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "endpoint" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "endpoint", r.URL.Query(), &params.Endpoint, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "endpoint"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "endpoint", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", r.URL.Query(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "verdict"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "verdict", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy", r.URL.Query(), &params.Policy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "rule" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rule", r.URL.Query(), &params.Rule, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "rule"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "rule", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "tier" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tier", r.URL.Query(), &params.Tier, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tier"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tier", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "protocol", r.URL.Query(), &params.Protocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "protocol"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "protocol", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "port" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "port", r.URL.Query(), &params.Port, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "port"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "port", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "node" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "node", r.URL.Query(), &params.Node, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "node"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "node", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "newly" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "newly", r.URL.Query(), &params.Newly, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "newly"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "newly", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FollowFlows(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3273,6 +4259,84 @@ func (siw *ServerInterfaceWrapper) CreateSession(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// GetStaged operation middleware
+func (siw *ServerInterfaceWrapper) GetStaged(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStagedParams
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetStaged(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DecideStaged operation middleware
+func (siw *ServerInterfaceWrapper) DecideStaged(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DecideStagedParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "X-CSRF-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-CSRF-Token")]; found {
+		var XCSRFToken Csrf
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-CSRF-Token", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-CSRF-Token", valueList[0], &XCSRFToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-CSRF-Token", Err: err})
+			return
+		}
+
+		params.XCSRFToken = XCSRFToken
+
+	} else {
+		err := fmt.Errorf("Header parameter X-CSRF-Token is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "X-CSRF-Token", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DecideStaged(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTierSubjects operation middleware
 func (siw *ServerInterfaceWrapper) ListTierSubjects(w http.ResponseWriter, r *http.Request) {
 
@@ -3467,6 +4531,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/reorder", wrapper.Reorder)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/events", wrapper.Events)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/flows", wrapper.ListFlows)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/flows/follow", wrapper.FollowFlows)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/flows/counts", wrapper.CountFlows)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/staged", wrapper.GetStaged)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/staged", wrapper.DecideStaged)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/nodes", wrapper.ListNodes)
 
 	return m

@@ -14,11 +14,6 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-// noFlows is what stands in the place of flows.
-func noFlows() Unavailable {
-	return Unavailable{Reason: "agents do not record flows in this version"}
-}
-
 // seen returns what the request's user sees; it answers and returns nil if that
 // cannot be found out.
 func (m *Manager) seen(w http.ResponseWriter, r *http.Request) *view {
@@ -183,7 +178,7 @@ func (m *Manager) GetEndpoint(w http.ResponseWriter, r *http.Request, params Get
 		return
 	}
 	out := EndpointDetail{Endpoint: v.row(e), Inherited: v.inherited(e), Profiles: append([]string{}, e.Profiles...), Ports: []NamedPort{},
-		Ingress: direction(effective.Ingress), Egress: direction(effective.Egress), Flows: noFlows(), View: v.info()}
+		Ingress: direction(effective.Ingress), Egress: direction(effective.Egress), View: v.info()}
 	if len(effective.Stages) > 0 {
 		stages := []EffectiveStage{}
 		for _, s := range effective.Stages {

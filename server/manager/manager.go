@@ -15,6 +15,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/ui"
 )
@@ -35,6 +36,10 @@ type Options struct {
 	// Namespace is where the server publishes what nodes told; empty means
 	// report.Namespace.
 	Namespace string
+	// Flows is what agents recorded; nil if nobody keeps it. FlowsElsewhere says
+	// why this server has none of them; nil, or an empty answer, means that it has.
+	Flows          flow.Reader
+	FlowsElsewhere func() string
 	// OIDC is the provider that users may log in with; its Issuer is empty if
 	// there is none.
 	OIDC OIDC

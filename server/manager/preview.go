@@ -27,7 +27,7 @@ func (m *Manager) Preview(w http.ResponseWriter, r *http.Request) {
 	if in.Limit != nil {
 		limit = min(max(*in.Limit, 1), 5000)
 	}
-	flows := noFlows()
+	flows := Unavailable{Reason: "save it as a staged policy to see which recorded flows it would change, before anything is enforced"}
 	out := Preview{Problems: []FieldProblem{}, Groups: []Group{}, Changes: []Change{}, View: v.info(), Flows: &flows}
 	var change model.Change
 	if in.Delete != nil {

@@ -308,8 +308,3 @@ func labelKey(key string, counts map[string]int, most int, prefix string, byPref
 	out.Values = out.Values[:min(len(out.Values), most)]
 	return out
 }
-
-// ListFlows implements ServerInterface.
-func (m *Manager) ListFlows(w http.ResponseWriter, _ *http.Request) {
-	answer(w, noFlows())
-}

@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/tierwall/tierwall/flow"
 )
 
 // sessionFor is how long a session lasts; a token that ends before ends it.
@@ -42,6 +44,9 @@ type session struct {
 	mu       sync.Mutex
 	rights   rights
 	reviewed time.Time
+	// flows is what of the recorded connections the user may see, as of sees.
+	flows flow.Access
+	sees  time.Time
 }
 
 // sessions are all sessions, by the hash of what is in the cookie.

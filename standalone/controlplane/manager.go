@@ -19,6 +19,9 @@ func (p *ControlPlane) StartManager(ctx context.Context, o manager.Options) (*ma
 		return nil, err
 	}
 	o.Config, o.Log = config, slog.New(slog.NewTextHandler(p.serverLog, nil))
+	if p.flows != nil {
+		o.Flows = p.flows
+	}
 	m, err := manager.Start(ctx, o)
 	if err != nil {
 		return nil, err

@@ -141,6 +141,7 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	p.mu.Unlock()
 	sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
 	id, secret, _ := r.BasicAuth()
+	secret, _ = url.QueryUnescape(secret) // RFC 6749 section 2.3.1
 	if id == "" {
 		id = r.FormValue("client_id")
 	}

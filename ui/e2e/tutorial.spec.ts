@@ -289,3 +289,35 @@ test('actions: Log goes on to the next rule; open connections go on, new ones ar
   await deletePolicy(page, 'outside');
   await lab.settles([['blue/fe-1', 'blue/be-1', 'tcp/8080']], [['red/fe-1', 'blue/be-1', 'tcp/8080']]);
 });
+
+test('flows and staged policies: a denied connection shows with its reason; what a staged deny would cut shows before it is enforced, and then is cut', async ({ page, login, server }) => {
+  await login('security engineer');
+  await visit(page, '/flows?verdict=deny&endpoint=blue/be-1');
+  await expect(page.getByText(/^Following/)).toBeVisible();
+  await lab.settles([['blue/fe-1', 'blue/be-1', 'tcp/8080']], [['red/fe-1', 'blue/be-1', 'tcp/8080']]);
+  const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'red/fe-1' }) }).first();
+  await expect(row).toContainText('tcp/8080');
+  await expect(row).toContainText(/ingress: end of tier default .*NetworkPolicy\/blue\/app/);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await row.getByRole('button', { name: /^Details/ }).click();
+  await expect(page.getByText('Source: red/fe-1')).toBeVisible();
+  await page.getByRole('link', { name: 'Make a rule from this flow' }).first().click();
+  await expect(page.getByText(/Allow/).first()).toBeVisible();
+
+  server.kubectl(['apply', '-f', '-'], JSON.stringify({
+    apiVersion: 'projectcalico.org/v3', kind: 'StagedNetworkPolicy', metadata: { name: 'no-frontends', namespace: 'blue' },
+    spec: { tier: 'security', selector: "app/tier == 'BE'", types: ['Ingress'], ingress: [{ action: 'Deny', source: { selector: "app/tier == 'FE'" } }, { action: 'Pass' }] },
+  }));
+  await lab.settles([['blue/fe-1', 'blue/be-1', 'tcp/8080']], []);
+  await visit(page, '/staged');
+  const denied = page.getByRole('region', { name: 'Newly denied' });
+  await expect.poll(async () => {
+    await page.reload();
+    return denied.getByRole('row').filter({ hasText: 'tcp/8080' }).count();
+  }, { timeout: 20_000 }).toBeGreaterThan(0);
+  await page.getByRole('button', { name: 'Enforce blue/no-frontends' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Enforce' }).click();
+  await expect(page.getByText('Nothing is staged')).toBeVisible();
+  await lab.settles([], [['blue/fe-1', 'blue/be-1', 'tcp/8080']]);
+  server.kubectl(['delete', 'networkpolicies.projectcalico.org', '-n', 'blue', 'no-frontends']);
+});

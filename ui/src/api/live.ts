@@ -5,8 +5,8 @@ import { endSession } from './client';
 
 export type Liveness = 'connecting' | 'live' | 'away' | 'lost';
 
-/** Not asked anew on a change: the session, and what somebody is just reading before a decision. */
-const kept = new Set(['session', 'login', 'preview']);
+/** Not asked anew on a change: the session, what somebody is just reading before a decision, and flows, which have a way of their own. */
+const kept = new Set(['session', 'login', 'preview', 'flows']);
 
 /** Follows the server's events for as long as the component is there, and says how that goes. */
 export function useLive(): Liveness {

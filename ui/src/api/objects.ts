@@ -24,6 +24,11 @@ export function read(id: string): Promise<Schemas['StoredObject']> {
   return answer(api.GET('/objects', { params: { query: { kind, name, ...(namespace ? { namespace } : {}) } } }));
 }
 
+/** Makes a staged policy the enforced one, or takes it away. */
+export async function decideStaged(body: Schemas['StagedDecision']): Promise<void> {
+  await answer(api.POST('/staged', { body, params: header }));
+}
+
 /** Puts a policy elsewhere; with dryRun, only says what that would write. */
 export function reorder(move: Schemas['Move']): Promise<Schemas['Moved']> {
   return answer(api.POST('/reorder', { body: move, params: header }));

@@ -1,5 +1,5 @@
 /** What the pages ask, each with its key: the first word says what it is about, for invalidation. */
-import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
 import { answer, api, ApiError, setCsrfToken } from './client';
 import type { operations } from './schema.gen';
 
@@ -31,7 +31,31 @@ export const sessionQuery = queryOptions({
 export const loginMethodsQuery = queryOptions({ queryKey: ['login'], queryFn: ({ signal }) => answer(api.GET('/login', { signal })) });
 export const accessQuery = queryOptions({ queryKey: ['access'], queryFn: ({ signal }) => answer(api.GET('/access', { signal })) });
 export const tiersQuery = queryOptions({ queryKey: ['tiers'], queryFn: ({ signal }) => answer(api.GET('/tiers', { signal })) });
-export const flowsQuery = queryOptions({ queryKey: ['flows'], queryFn: ({ signal }) => answer(api.GET('/flows', { signal })) });
+
+export type FlowFilter = Query<'listFlows'>;
+export const flowsQuery = (query: FlowFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['flows', query],
+    queryFn: ({ signal, pageParam }) => answer(api.GET('/flows', { params: { query: { ...query, before: pageParam } }, signal })),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (page) => page.next,
+    placeholderData: undefined,
+  });
+/** The newest denied attempts of the last hour. */
+export const deniedQuery = queryOptions({
+  queryKey: ['flows', 'denied'],
+  queryFn: ({ signal }) => answer(api.GET('/flows', { params: { query: { verdict: 'deny', since: new Date(Date.now() - 3_600_000).toISOString(), limit: 1000 } }, signal })),
+  refetchInterval: 15_000,
+});
+/** What rules did in the last hour. */
+export const countsQuery = queryOptions({
+  queryKey: ['flows', 'counts'],
+  queryFn: ({ signal }) => answer(api.GET('/flows/counts', { params: { query: { since: new Date(Date.now() - 3_600_000).toISOString() } }, signal })),
+  refetchInterval: 15_000,
+});
+export const stagedQuery = (since: string | undefined) =>
+  queryOptions({ queryKey: ['staged', since], queryFn: ({ signal }) => answer(api.GET('/staged', { params: { query: { since } }, signal })) });
+
 export const nodesQuery = queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => answer(api.GET('/nodes', { signal })) });
 
 export const tierSubjectsQuery = (tier: string) =>

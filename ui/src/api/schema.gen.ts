@@ -402,12 +402,72 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Live connections
-         * @description Not recorded yet; the answer says so, so that a page can.
+         * Connections and denied attempts that agents recorded, newest first
+         * @description Who may get flows.tierwall.dev everywhere sees all; who may in some namespaces sees what has an end there. Where there are none to be
+         *     seen, `available` is false and `reason` says why.
          */
         get: operations["listFlows"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/flows/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The same from now on, as server-sent events
+         * @description `event: flow` with a Flow as data, `event: lost` with a FlowLoss, and `event: session` when the session has ended, after which the stream
+         *     ends. A comment each 15 s keeps the connection open. What a reader may see is asked again every ten seconds.
+         */
+        get: operations["followFlows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/flows/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each rule, and each end of a tier, did */
+        get: operations["countFlows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/staged": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What enforcing all that is staged would change
+         * @description Decides the recorded flows again. Only who sees everything gets it, since what a policy would change depends on all others.
+         */
+        get: operations["getStaged"];
+        put?: never;
+        /** Enforce a staged policy, or discard it, with the user's own rights */
+        post: operations["decideStaged"];
         delete?: never;
         options?: never;
         head?: never;
@@ -799,7 +859,6 @@ export interface components {
             egress: components["schemas"]["EffectiveDirection"];
             /** @description the stages of a host endpoint other than the normal one that have policy */
             stages?: components["schemas"]["EffectiveStage"][];
-            flows: components["schemas"]["Unavailable"];
             view: components["schemas"]["View"];
         };
         RuleRef: {
@@ -1193,6 +1252,182 @@ export interface components {
             asOf: string;
             kinds: string[];
             reason?: string;
+        };
+        /** @description An end of a connection as it was when it began. */
+        FlowEnd: {
+            /** @enum {string} */
+            kind: "pod" | "host" | "node" | "set" | "address";
+            namespace?: string;
+            name?: string;
+            /** @description KEY=VALUE, with commas between */
+            labels?: string;
+            node?: string;
+            address: string;
+        };
+        FlowVolume: {
+            /** Format: int64 */
+            packets: number;
+            /** Format: int64 */
+            bytes: number;
+        };
+        /** @description The decision of one end's policy. */
+        FlowDecision: {
+            endpoint?: string;
+            stage?: string;
+            /** @enum {string} */
+            verdict: "allow" | "deny";
+            reason: string;
+            tier?: string;
+            policy?: string;
+            rule?: number;
+            /** @description at the end of a tier: those that applied */
+            policies?: string[];
+            profile?: string;
+            path: components["schemas"]["FlowStep"][];
+        };
+        FlowStep: {
+            tier?: string;
+            policy?: string;
+            profile?: string;
+            rule?: number;
+            action: string;
+            policies?: string[];
+        };
+        /** @description What would have been if everything staged had been enforced. */
+        FlowPending: {
+            /** @enum {string} */
+            verdict: "allow" | "deny";
+            egress?: components["schemas"]["FlowDecision"] | null;
+            ingress?: components["schemas"]["FlowDecision"] | null;
+        };
+        /** @description One connection or denied attempt, or several that differ in the source's port alone. */
+        Flow: {
+            /** Format: int64 */
+            id?: number;
+            node: string;
+            /** @enum {string} */
+            reporter: "source" | "destination" | "neither";
+            /** Format: date-time */
+            start: string;
+            /** Format: date-time */
+            last: string;
+            ended?: boolean;
+            source: components["schemas"]["FlowEnd"];
+            destination: components["schemas"]["FlowEnd"];
+            protocol: string;
+            sourcePort?: number;
+            port: number;
+            icmp?: string;
+            service?: string;
+            /** @enum {string} */
+            verdict: "allow" | "deny";
+            egress?: components["schemas"]["FlowDecision"] | null;
+            ingress?: components["schemas"]["FlowDecision"] | null;
+            pending?: components["schemas"]["FlowPending"];
+            /** Format: int64 */
+            connections: number;
+            out: components["schemas"]["FlowVolume"];
+            in: components["schemas"]["FlowVolume"];
+        };
+        /** @description What happened and is in no record. */
+        FlowLoss: {
+            node?: string;
+            /** Format: int64 */
+            denied?: number;
+            /** Format: int64 */
+            connections?: number;
+            /** Format: int64 */
+            records?: number;
+        };
+        FlowList: {
+            available: boolean;
+            /** @description why there are none to be seen */
+            reason?: string;
+            /** @description the namespaces of which the user sees flows; left out if all */
+            namespaces?: string[];
+            records: components["schemas"]["Flow"][];
+            /**
+             * Format: int64
+             * @description the before of the next page; left out on the last one
+             */
+            next?: number;
+            lost: components["schemas"]["FlowLoss"];
+            /** Format: date-time */
+            oldest?: string;
+        };
+        FlowCount: {
+            tier?: string;
+            policy?: string;
+            rule?: number;
+            /** @enum {string} */
+            direction: "ingress" | "egress";
+            reason: string;
+            /** @description what a staged policy would have done */
+            pending?: boolean;
+            /** Format: int64 */
+            allowed: number;
+            /** Format: int64 */
+            denied: number;
+            /** Format: int64 */
+            passed: number;
+            /** Format: int64 */
+            logged: number;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            last: string;
+        };
+        FlowCounts: {
+            available: boolean;
+            reason?: string;
+            counts: components["schemas"]["FlowCount"][];
+        };
+        StagedDecision: {
+            policy: string;
+            /** @enum {string} */
+            action: "enforce" | "discard";
+        };
+        StagedPolicy: {
+            policy: string;
+            /** @enum {string} */
+            action: "Set" | "Delete";
+            /** @description the policy that is enforced now, if there is one */
+            replaces?: string;
+        };
+        /** @description Connections between two groups of equal ends that would be decided otherwise. */
+        StagedChange: {
+            source: string;
+            destination: string;
+            protocol: string;
+            port: number;
+            icmp?: string;
+            before: components["schemas"]["FlowDecision"];
+            after: components["schemas"]["FlowDecision"];
+            /** Format: int64 */
+            connections: number;
+            /** Format: date-time */
+            last: string;
+            flows: components["schemas"]["Flow"][];
+        };
+        /** @description How many pairs of groups of endpoints have connections that would be newly denied and newly allowed, seen or not. */
+        StagedPossible: {
+            denied: number;
+            allowed: number;
+        };
+        StagedReport: {
+            flows?: components["schemas"]["Unavailable"];
+            staged: components["schemas"]["StagedPolicy"][];
+            denied: components["schemas"]["StagedChange"][];
+            allowed: components["schemas"]["StagedChange"][];
+            /** Format: int64 */
+            unchanged: number;
+            /**
+             * Format: int64
+             * @description connections of which an end is gone
+             */
+            unknown: number;
+            possible: components["schemas"]["StagedPossible"];
+            view: components["schemas"]["View"];
         };
         Unavailable: {
             available: boolean;
@@ -1986,7 +2221,33 @@ export interface operations {
     };
     listFlows: {
         parameters: {
-            query?: never;
+            query?: {
+                namespace?: components["parameters"]["namespaces"];
+                /** @description an end is this: NAMESPACE/POD, hep:NAME, node:NAME or an address */
+                endpoint?: string;
+                /** @description the source is this */
+                from?: string;
+                /** @description the destination is this */
+                to?: string;
+                verdict?: "allow" | "deny";
+                /** @description Kind/namespace/name, or the name alone, of a policy on the way of a decision */
+                policy?: string;
+                /** @description one rule of the policy, from 0 */
+                rule?: number;
+                tier?: string;
+                protocol?: string;
+                /** @description of the destination */
+                port?: number;
+                node?: string;
+                /** @description what enforcing all that is staged would change */
+                newly?: "denied" | "allowed" | "any";
+                since?: string;
+                until?: string;
+                /** @description an id: only records with smaller ones. It is the next of the page before */
+                before?: number;
+                /** @description how many, 500 if not given */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1999,14 +2260,149 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "available": false,
-                     *       "reason": "agents do not record flows in this version"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Unavailable"];
+                    "application/json": components["schemas"]["FlowList"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    followFlows: {
+        parameters: {
+            query?: {
+                namespace?: components["parameters"]["namespaces"];
+                /** @description an end is this: NAMESPACE/POD, hep:NAME, node:NAME or an address */
+                endpoint?: string;
+                /** @description the source is this */
+                from?: string;
+                /** @description the destination is this */
+                to?: string;
+                verdict?: "allow" | "deny";
+                /** @description Kind/namespace/name, or the name alone, of a policy on the way of a decision */
+                policy?: string;
+                /** @description one rule of the policy, from 0 */
+                rule?: number;
+                tier?: string;
+                protocol?: string;
+                /** @description of the destination */
+                port?: number;
+                node?: string;
+                /** @description what enforcing all that is staged would change */
+                newly?: "denied" | "allowed" | "any";
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Flow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    countFlows: {
+        parameters: {
+            query?: {
+                namespace?: components["parameters"]["namespaces"];
+                /** @description an end is this: NAMESPACE/POD, hep:NAME, node:NAME or an address */
+                endpoint?: string;
+                /** @description the source is this */
+                from?: string;
+                /** @description the destination is this */
+                to?: string;
+                verdict?: "allow" | "deny";
+                /** @description Kind/namespace/name, or the name alone, of a policy on the way of a decision */
+                policy?: string;
+                /** @description one rule of the policy, from 0 */
+                rule?: number;
+                tier?: string;
+                protocol?: string;
+                /** @description of the destination */
+                port?: number;
+                node?: string;
+                /** @description what enforcing all that is staged would change */
+                newly?: "denied" | "allowed" | "any";
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowCounts"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getStaged: {
+        parameters: {
+            query?: {
+                /** @description flows from this time on; all that there are if not given */
+                since?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StagedReport"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    decideStaged: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-CSRF-Token": components["parameters"]["csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "policy": "StagedNetworkPolicy/blue/be",
+                 *       "action": "enforce"
+                 *     }
+                 */
+                "application/json": components["schemas"]["StagedDecision"];
+            };
+        };
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

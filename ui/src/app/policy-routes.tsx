@@ -1,9 +1,11 @@
-import { useParams, useSearch } from '@tanstack/react-router';
+import { useParams, useRouterState, useSearch } from '@tanstack/react-router';
 import { formatId } from '../api/names';
 import { EditPolicy, NewPolicy } from '../features/policy-form/page';
 
 export function NewPolicyRoute() {
-  return <NewPolicy {...useSearch({ from: '/app/policies/new' })} />;
+  // What another page began, as Flows does: it is in the browser's history, not in an address that somebody else could have made.
+  const begun = useRouterState({ select: (state) => (state.location.state as { initial?: unknown }).initial });
+  return <NewPolicy {...useSearch({ from: '/app/policies/new' })} begun={typeof begun === 'string' ? begun : undefined} />;
 }
 
 export function EditPolicyRoute() {

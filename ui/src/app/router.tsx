@@ -80,10 +80,20 @@ const namespaces = createRoute({
   validateSearch: (raw: Record<string, unknown>) => optional({ q: text(raw, 'q'), page: whole(raw, 'page') }),
 });
 const nodes = createRoute({ getParentRoute: () => app, path: '/nodes', component: lazyRouteComponent(() => import('../features/nodes/page'), 'NodesPage') });
-const flows = createRoute({ getParentRoute: () => app, path: '/flows', component: lazyRouteComponent(() => import('../features/flows/page'), 'FlowsPage') });
-const connectivity = createRoute({ getParentRoute: () => app, path: '/connectivity', component: lazyRouteComponent(() => import('../features/flows/page'), 'ConnectivityPage') });
+const flows = createRoute({
+  getParentRoute: () => app, path: '/flows', component: lazyRouteComponent(() => import('../features/flows/page'), 'FlowsPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({
+    verdict: oneOf(raw, 'verdict', ['allow', 'deny']), namespace: list(raw, 'namespace'), endpoint: text(raw, 'endpoint'), policy: text(raw, 'policy'), port: whole(raw, 'port'),
+    since: oneOf(raw, 'since', ['5m', '1h', '24h']), newly: oneOf(raw, 'newly', ['denied', 'allowed', 'any']),
+  }),
+});
+const staged = createRoute({
+  getParentRoute: () => app, path: '/staged', component: lazyRouteComponent(() => import('../features/staged/page'), 'StagedPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({ since: oneOf(raw, 'since', ['1h', '24h']) }),
+});
+const connectivity = createRoute({ getParentRoute: () => app, path: '/connectivity', component: lazyRouteComponent(() => import('../features/connectivity/page'), 'ConnectivityPage') });
 
-const tree = root.addChildren([login, app.addChildren([home, policies, newPolicy, editPolicy, tiers, endpoints, endpoint, explain, networkSets, namespaces, nodes, flows, connectivity])]);
+const tree = root.addChildren([login, app.addChildren([home, policies, newPolicy, editPolicy, tiers, endpoints, endpoint, explain, networkSets, namespaces, nodes, flows, staged, connectivity])]);
 
 export function newRouter(client: QueryClient) {
   return createRouter({ routeTree: tree, context: { client }, defaultPreload: 'intent', scrollRestoration: true });

@@ -10,7 +10,7 @@ import { LoginForm } from '../features/login/login-form';
 import { notifyError } from '../parts/copy';
 
 const places = [['/', 'Home'], ['/policies', 'Policies'], ['/tiers', 'Tiers'], ['/endpoints', 'Endpoints'], ['/explain', 'Can X reach Y?'], ['/networksets', 'Network sets'],
-  ['/namespaces', 'Namespaces'], ['/nodes', 'Nodes'], ['/flows', 'Flows'], ['/connectivity', 'Connectivity']] as const;
+  ['/namespaces', 'Namespaces'], ['/nodes', 'Nodes'], ['/flows', 'Flows'], ['/staged', 'Staged policies'], ['/connectivity', 'Connectivity']] as const;
 
 const words: Record<Liveness, string> = { connecting: 'connecting', live: 'live', away: 'Kubernetes API away', lost: 'server away' };
 

@@ -43,7 +43,7 @@ function Detail({ detail }: { detail: Schemas['EndpointDetail'] }) {
       {detail.stages && <SimpleGrid cols={{ base: 1, md: 2 }}>
         {detail.stages.map((one) => <Direction key={`${one.stage}/${one.direction}`} title={`${one.stage} stage, ${one.direction}`} direction={{ tiers: one.tiers, then: 'the packet goes on to the next stage' }} />)}
       </SimpleGrid>}
-      <section><Title order={2} size="h4" mb="xs">Flows</Title><Empty title="No flows are shown here">{detail.flows.reason}</Empty></section>
+      <Text size="sm"><Link to="/flows" search={{ endpoint: endpoint.ref }}>Its flows</Link>: connections of it as they are made, and what was denied.</Text>
     </Stack>
   );
 }

@@ -1,30 +1,96 @@
-import { Anchor } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import { flowsQuery } from '../../api/queries';
+import { Button, Group, NumberInput, Paper, Select, Stack, TagsInput, Text } from '@mantine/core';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useMemo, useState } from 'react';
+import type { Schemas } from '../../api/client';
+import type { FlowFilter } from '../../api/queries';
+import { quote } from '../../api/names';
+import { CopyCommand } from '../../parts/copy';
 import { Page } from '../../parts/page';
 import { Empty, Failure } from '../../parts/query-view';
+import { SearchBox } from '../../parts/search-box';
+import { useLiveFlows } from './live';
+import { FlowTable } from './table';
+import { csv } from './words';
 
-/** Live connections: an honest empty place until agents record them. */
+const route = getRouteApi('/app/flows');
+
+const times = { '5m': 'last 5 minutes', '1h': 'last hour', '24h': 'last 24 hours' };
+const minutes: Record<keyof typeof times, number> = { '5m': 5, '1h': 60, '24h': 1440 };
+
+/** Connections as they are made, and attempts that are denied, each with what decided. */
 export function FlowsPage() {
-  const query = useQuery(flowsQuery);
+  const { since, ...search } = route.useSearch();
+  const [held, setHeld] = useState(false);
+  // The time is fixed when it is chosen: a list that follows only grows.
+  const from = useMemo(() => (since ? new Date(Date.now() - minutes[since] * 60_000).toISOString() : undefined), [since]);
+  const filter: FlowFilter = { ...search, since: from, limit: 200 };
+  const { rows, waiting, following, query } = useLiveFlows(filter, held);
+  const first = query.data?.pages[0];
   return (
-    <Page title="Flows" about="Connections as they are made: source, destination, port, verdict, and the policy and rule that decided.">
-      {query.error && <Failure error={query.error} retry={() => void query.refetch()} />}
-      {query.data && <Empty title="No flows are shown here">
-        The server says: {query.data.reason}. What a connection <em>would</em> meet is known all the same: <Anchor component={Link} to="/explain">Can X reach Y?</Anchor>
-      </Empty>}
+    <Page title="Flows" about="Connections as they are made and attempts that are denied: source, destination, port, verdict, and the policy and rule that decided. Newest first."
+      actions={<>
+        <Button size="xs" variant={held ? 'filled' : 'default'} onClick={() => setHeld(!held)} aria-pressed={held}>{held ? `Go on (${waiting} new)` : 'Pause'}</Button>
+        <Button size="xs" variant="default" disabled={rows.length === 0} onClick={() => download('flows.csv', 'text/csv', csv(rows))}>CSV</Button>
+        <Button size="xs" variant="default" disabled={rows.length === 0} onClick={() => download('flows.json', 'application/json', JSON.stringify(rows, null, 2))}>JSON</Button>
+        <CopyCommand command={command({ since, ...search })} />
+      </>}>
+      <Filters />
+      {query.error && !first && <Failure error={query.error} retry={() => void query.refetch()} />}
+      {first && !first.available && <Empty title="No flows are shown here">{first.reason}. What a connection <em>would</em> meet is known all the same: <Link to="/explain">Can X reach Y?</Link></Empty>}
+      {first?.available && <Stack gap="xs">
+        <Text size="sm" c="dimmed" role="status">{held ? `Held: ${waiting} new` : following ? 'Following' : 'Not following: the server is away'}. {rows.length.toLocaleString('en')} shown{first.oldest && <>; kept since {new Date(first.oldest).toLocaleString()}</>}.{first.namespaces && <> You see flows with an end in {first.namespaces.join(', ')}.</>}</Text>
+        <Lost lost={first.lost} />
+        {rows.length === 0
+          ? <Empty title="No flows">{Object.values({ since, ...search }).some(Boolean) ? 'None that the filter leaves.' : 'Nothing was recorded yet. Do the agents know where the server is?'}</Empty>
+          : <FlowTable rows={rows} />}
+        {query.hasNextPage && <Group><Button size="xs" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>Show older ones</Button></Group>}
+      </Stack>}
     </Page>
   );
 }
 
-export function ConnectivityPage() {
+/** What is missing is said, never passed over. */
+function Lost({ lost }: { lost: Schemas['FlowLoss'] }) {
+  const parts = [
+    lost.denied ? `${lost.denied.toLocaleString('en')} denied attempts that came too fast` : '', lost.connections ? `${lost.connections.toLocaleString('en')} connections whose events were dropped` : '',
+    lost.records ? `${lost.records.toLocaleString('en')} records that could not be kept while the server was away` : '',
+  ].filter(Boolean);
+  return parts.length === 0 ? null : <Text size="sm">⚠ Not in any record: {parts.join(', ')}.</Text>;
+}
+
+function Filters() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const set = (part: Partial<typeof search>) => void navigate({ search: (now) => ({ ...now, ...part }), replace: true });
+  const any = Object.values(search).some((value) => value !== undefined);
   return (
-    <Page title="Connectivity" about="Groups of endpoints against groups and ports: what policy allows, beside what was seen.">
-      <Empty title="The matrix is not here yet">
-        The server does not give the matrix to pages in this version, and agents do not record flows to compare it with. One pair at a time: <Anchor component={Link} to="/explain">Can X reach Y?</Anchor> In a terminal:{' '}
-        <code>tierwall explain --from A --to B --port tcp/80</code>
-      </Empty>
-    </Page>
+    <Paper withBorder p="sm" component="search">
+      <div className="filters">
+        <Select label="Verdict" clearable data={[{ value: 'allow', label: 'allowed' }, { value: 'deny', label: 'denied' }]} value={search.verdict ?? null} onChange={(verdict) => set({ verdict: (verdict ?? undefined) as typeof search.verdict })} clearButtonProps={{ 'aria-label': 'Clear' }} />
+        <TagsInput label="Namespaces" value={search.namespace ?? []} onChange={(namespace) => set({ namespace: namespace.length ? namespace : undefined })} />
+        <SearchBox label="Endpoint" placeholder="blue/be-1" value={search.endpoint} onSearch={(endpoint) => set({ endpoint })} />
+        <SearchBox label="Policy" placeholder="name" value={search.policy} onSearch={(policy) => set({ policy })} />
+        <NumberInput label="Port" min={1} max={65535} allowDecimal={false} hideControls value={search.port ?? ''} onChange={(port) => set({ port: typeof port === 'number' && port > 0 && port < 65536 ? port : undefined })} />
+        <Select label="Time" clearable data={Object.entries(times).map(([value, label]) => ({ value, label }))} value={search.since ?? null} onChange={(since) => set({ since: (since ?? undefined) as typeof search.since })} clearButtonProps={{ 'aria-label': 'Clear' }} />
+        <Select label="Staged would" clearable data={[{ value: 'denied', label: 'deny' }, { value: 'allowed', label: 'allow' }, { value: 'any', label: 'change' }]} value={search.newly ?? null} onChange={(newly) => set({ newly: (newly ?? undefined) as typeof search.newly })} clearButtonProps={{ 'aria-label': 'Clear' }} />
+        <Button variant="default" disabled={!any} onClick={() => void navigate({ search: {}, replace: true })}>Clear the filter</Button>
+      </div>
+    </Paper>
   );
 }
+
+function command(search: ReturnType<typeof route.useSearch>): string {
+  const flags = [
+    search.verdict && `--verdict ${search.verdict}`, ...(search.namespace ?? []).map((one: string) => `-n ${quote(one)}`), search.endpoint && `--endpoint ${quote(search.endpoint)}`,
+    search.policy && `--policy ${quote(search.policy)}`, search.port && `--port ${search.port}`, search.since && `--since ${search.since}`, search.newly && `--newly ${search.newly}`,
+  ];
+  return ['tierwall flows --follow', ...flags.filter(Boolean)].join(' ');
+}
+
+function download(name: string, type: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
+  link.click();
+  URL.revokeObjectURL(url);
+}
+

@@ -2,9 +2,10 @@ import { Group, List, SegmentedControl, SimpleGrid, Stack, Text, Title } from '@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import type { Schemas } from '../../api/client';
-import { clusterQuery, flowsQuery, nodesQuery } from '../../api/queries';
+import { clusterQuery, nodesQuery } from '../../api/queries';
 import { CreatePolicy } from '../../parts/create-policy';
 import { Page } from '../../parts/page';
+import { DeniedMost } from './denied';
 import { PolicyLink } from '../../parts/names';
 import { Empty, QueryView } from '../../parts/query-view';
 import { forHowLong, stateSign } from '../nodes/state';
@@ -34,7 +35,7 @@ export function HomePage() {
               : view === 'table' ? <ClusterTable cluster={cluster} /> : <ClusterPicture cluster={cluster} />}
           </section>
           <Problems problems={cluster.problems} total={cluster.counts.problems} />
-          <NotYet />
+          <Watched />
         </Stack>}
       </QueryView>
     </Page>
@@ -77,12 +78,11 @@ function NotInStep({ nodes }: { nodes: Schemas['NodeStatus'][] }) {
     {late.length > 10 && <List.Item>and <Link to="/nodes">{late.length - 10} more</Link></List.Item>}</List>;
 }
 
-function NotYet() {
-  const flows = useQuery(flowsQuery);
+function Watched() {
   const nodes = useQuery(nodesQuery);
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }}>
-      <section aria-labelledby="denied"><Title order={2} size="h4" id="denied" mb="xs">Denied most</Title><Empty title="Not known">{flows.data?.reason ?? flows.error?.message ?? 'asking'}</Empty></section>
+      <section aria-labelledby="denied"><Title order={2} size="h4" id="denied" mb="xs">Denied most</Title><DeniedMost /></section>
       <section aria-labelledby="nodes"><Title order={2} size="h4" id="nodes" mb="xs"><Link to="/nodes" style={{ color: 'inherit' }}>Nodes not in step</Link></Title>
         {nodes.data?.available ? <NotInStep nodes={nodes.data.nodes} /> : <Empty title="Not known">{nodes.data?.reason ?? nodes.error?.message ?? 'asking'}</Empty>}</section>
     </SimpleGrid>

@@ -8,6 +8,7 @@ import { boardQuery } from '../../api/queries';
 import { DragBoard, Drop } from '../../parts/drag';
 import { Empty, QueryView } from '../../parts/query-view';
 import { Card } from './card';
+import { PolicyCounts } from './counts';
 import { MoveDialog } from './move-dialog';
 import { planInto, planStep, type Step } from './move';
 import { useMove } from './use-move';
@@ -34,11 +35,11 @@ function Columns({ board, onDelete }: { board: Schemas['Board']; onDelete: (id: 
   return (
     <>
       <Text size="sm" c="dimmed" role="status">{board.shown === board.total ? `${board.total.toLocaleString('en')} policies` : `Showing ${board.shown.toLocaleString('en')} of ${board.total.toLocaleString('en')} policies`}. With a card focused, <kbd>Alt</kbd> and an arrow key moves it.</Text>
-      <DragBoard onDrop={drop}>
+      <PolicyCounts><DragBoard onDrop={drop}>
         <div className="board" role="region" aria-label="Board of tiers" tabIndex={0}>
           {board.tiers.map((tier) => <TierColumn key={tier.name} tier={tier} step={step} onMove={setMoved} onDelete={onDelete} />)}
         </div>
-      </DragBoard>
+      </DragBoard></PolicyCounts>
       {moved && <MoveDialog card={moved} tiers={board.tiers} onClose={() => setMoved(undefined)} onMove={(plan) => {
         setMoved(undefined);
         void carry(moved.id, plan);

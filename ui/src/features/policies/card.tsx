@@ -8,6 +8,7 @@ import { notifyError, readYaml } from '../../parts/copy';
 import { Drop, useDrag } from '../../parts/drag';
 import { kindWord } from '../../parts/names';
 import { Programmed } from '../../parts/programmed';
+import { PolicyCount } from './counts';
 import type { Step } from './move';
 
 interface CardProps {
@@ -49,6 +50,7 @@ export const Card = memo(function Card({ card, step, onMove, onDelete }: CardPro
         <Text size="xs"><Link to="/endpoints" search={{ policy: card.id }}>{card.endpoints.toLocaleString('en')} {card.endpoints === 1 ? 'endpoint' : 'endpoints'}</Link> · {card.types.join(', ')} · {card.ingressRules + card.egressRules} {card.ingressRules + card.egressRules === 1 ? 'rule' : 'rules'}</Text>
         <Text size="xs" c="dimmed" lineClamp={2} title={card.sentence}>{card.sentence}</Text>
         <Programmed of={card.programmed} />
+        <PolicyCount id={card.id} />
         {card.invalid && <Text size="xs" fw={600}>⚠ Cannot be read: denies all</Text>}
         {card.problems.slice(0, 2).map((one, at) => <Text key={at} size="xs">⚠ {one.message}</Text>)}
       </article>

@@ -12,9 +12,9 @@ import { newKubernetesPolicy } from './document/copy';
 import { newPolicy } from './document/policy';
 import { PolicyEditor, type Tab } from './editor/PolicyEditor';
 
-/** The page of a new policy. With a namespace it begins namespaced, without one global. */
-export function NewPolicy({ kind, tier, namespace }: { kind?: string | undefined; tier?: string | undefined; namespace?: string | undefined }) {
-  const initial = kind === 'KubernetesNetworkPolicy' ? newKubernetesPolicy('', namespace ?? 'default') : newPolicy(namespace, tier ?? 'default');
+/** The page of a new policy. With a namespace it begins namespaced, without one global; or with a text that another page began. */
+export function NewPolicy({ kind, tier, namespace, begun }: { kind?: string | undefined; tier?: string | undefined; namespace?: string | undefined; begun?: string | undefined }) {
+  const initial = begun ?? (kind === 'KubernetesNetworkPolicy' ? newKubernetesPolicy('', namespace ?? 'default') : newPolicy(namespace, tier ?? 'default'));
   // Another beginning is another policy: nothing of the one before it is in its form.
   return <Editor key={initial} initial={initial} />;
 }

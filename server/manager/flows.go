@@ -1,0 +1,270 @@
+package manager
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/tierwall/tierwall/flow"
+	"github.com/tierwall/tierwall/replay"
+	"github.com/tierwall/tierwall/report"
+	"github.com/tierwall/tierwall/staging"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// flowsOf says what of the recorded connections a user may see: the API server
+// says it to the user, as it says it to `tierwall flows`. The text is why there
+// are none; empty if there may be some.
+func (m *Manager) flowsOf(r *http.Request) (flow.Access, string, error) {
+	if m.options.Flows == nil {
+		return flow.Access{}, "this server keeps no flows: it was started without a directory for them (--flows-dir)", nil
+	}
+	if m.options.FlowsElsewhere != nil {
+		if why := m.options.FlowsElsewhere(); why != "" {
+			return flow.Access{}, why, nil
+		}
+	}
+	s := sessionIn(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.sees) > reviewFor {
+		access, err := m.reviewFlows(r, s)
+		if err != nil {
+			return flow.Access{}, "", err
+		}
+		s.flows, s.sees = access, time.Now()
+	}
+	if !s.flows.All && len(s.flows.Namespaces) == 0 {
+		return s.flows, fmt.Sprintf("you may see no flows: it needs get on %s.%s, in a namespace or in all", flow.Resource, report.Group), nil
+	}
+	return s.flows, "", nil
+}
+
+func (m *Manager) reviewFlows(r *http.Request, s *session) (flow.Access, error) {
+	in := func(namespace string) question {
+		return question{verb: "get", group: report.Group, resource: flow.Resource, namespace: namespace}
+	}
+	all, err := ask(r.Context(), s.core, in(""))
+	if err != nil || all {
+		return flow.Access{All: all}, err
+	}
+	var questions []question
+	namespaces := slices.Sorted(maps.Keys(m.store.now().state.Namespaces))
+	for _, n := range namespaces {
+		questions = append(questions, in(n))
+	}
+	answers, err := askAll(r.Context(), s.core, questions)
+	if err != nil {
+		return flow.Access{}, err
+	}
+	return flow.Access{Namespaces: slices.DeleteFunc(namespaces, func(n string) bool { return !answers[in(n)] })}, nil
+}
+
+// flowQuestion reads what is asked of flows and what the asker may see. It
+// reports false if it has answered already.
+func (m *Manager) flowQuestion(w http.ResponseWriter, r *http.Request) (a flow.Access, f flow.Filter, why string, ok bool) {
+	f, err := flow.ParseFilter(r.URL.Query())
+	if err != nil {
+		fail(w, problem(http.StatusBadRequest, "invalid", err.Error()))
+		return a, f, "", false
+	}
+	a, why, err = m.flowsOf(r)
+	if err != nil {
+		m.failWith(w, r, m.problemOf(err))
+		return a, f, "", false
+	}
+	return a, f, why, true
+}
+
+// ListFlows implements ServerInterface.
+func (m *Manager) ListFlows(w http.ResponseWriter, r *http.Request, _ ListFlowsParams) {
+	a, f, why, ok := m.flowQuestion(w, r)
+	if !ok {
+		return
+	}
+	out := FlowList{Available: why == "", Reason: text(why), Records: []Flow{}}
+	if why == "" {
+		page, err := m.options.Flows.Page(r.Context(), a, f)
+		if err != nil {
+			m.failWith(w, r, m.problemOf(err))
+			return
+		}
+		out.Records, out.Lost = append(out.Records, page.Records...), page.Lost
+		if page.Next != 0 {
+			out.Next = new(int64(page.Next))
+		}
+		if !page.Oldest.IsZero() {
+			out.Oldest = new(page.Oldest.UTC())
+		}
+		if !a.All {
+			out.Namespaces = &a.Namespaces
+		}
+	}
+	answer(w, out)
+}
+
+// CountFlows implements ServerInterface.
+func (m *Manager) CountFlows(w http.ResponseWriter, r *http.Request, _ CountFlowsParams) {
+	a, f, why, ok := m.flowQuestion(w, r)
+	if !ok {
+		return
+	}
+	out := FlowCounts{Available: why == "", Reason: text(why), Counts: []FlowCount{}}
+	if why == "" {
+		counts, err := m.options.Flows.Counts(r.Context(), a, f)
+		if err != nil {
+			m.failWith(w, r, m.problemOf(err))
+			return
+		}
+		out.Counts = append(out.Counts, counts...)
+	}
+	answer(w, out)
+}
+
+// FollowFlows implements ServerInterface. Rights that are taken away, and a
+// session that ends, end it too.
+func (m *Manager) FollowFlows(w http.ResponseWriter, r *http.Request, _ FollowFlowsParams) {
+	a, f, why, ok := m.flowQuestion(w, r)
+	if !ok {
+		return
+	}
+	if why != "" {
+		fail(w, problem(http.StatusNotFound, "not-found", why))
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	out := http.NewResponseController(w)
+	seen := m.options.Flows.Follow(r.Context(), a, f)
+	again, comment := time.NewTicker(reviewFor), time.NewTicker(commentEvery)
+	defer again.Stop()
+	defer comment.Stop()
+	_, err := fmt.Fprint(w, ": following\n\n")
+	for err == nil {
+		if len(seen) == 0 { // else there is more to say at once
+			err = out.Flush()
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-comment.C:
+			_, err = fmt.Fprint(w, ": \n\n")
+		case <-again.C:
+			if m.sessionOf(r) == nil {
+				_, _ = fmt.Fprint(w, "event: session\ndata: {}\n\n")
+				return
+			}
+			now, why, err := m.flowsOf(r)
+			if err == nil && (why != "" || now.All != a.All || !slices.Equal(now.Namespaces, a.Namespaces)) {
+				return // the page connects anew, with the rights of now
+			}
+		case e, open := <-seen:
+			if !open {
+				return
+			}
+			err = writeFlow(w, e)
+		}
+	}
+}
+
+func writeFlow(w http.ResponseWriter, e flow.Event) error {
+	kind, value := "flow", any(e.Record)
+	if e.Record == nil {
+		kind, value = "lost", e.Lost
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, data)
+	return err
+}
+
+// GetStaged implements ServerInterface.
+func (m *Manager) GetStaged(w http.ResponseWriter, r *http.Request, params GetStagedParams) {
+	v, err := m.viewOf(r.Context(), sessionIn(r))
+	if err != nil {
+		m.failWith(w, r, m.problemOf(err))
+		return
+	}
+	out := StagedReport{Staged: replay.Policies(v.state), Denied: []StagedChange{}, Allowed: []StagedChange{}, View: v.info()}
+	access, why, err := m.flowsOf(r)
+	switch {
+	case err != nil:
+		m.failWith(w, r, m.problemOf(err))
+		return
+	case why != "":
+	case !v.whole || !access.All:
+		why = "what enforcing would change depends on all policies and endpoints, and you may not read them all"
+	}
+	switch {
+	case len(out.Staged) == 0:
+	case why != "":
+		out.Flows = &Unavailable{Reason: why}
+	default:
+		if err := m.replayStaged(r, v, access, params.Since, &out); err != nil {
+			m.failWith(w, r, m.problemOf(err))
+			return
+		}
+	}
+	answer(w, out)
+}
+
+func (m *Manager) replayStaged(r *http.Request, v *view, a flow.Access, since *time.Time, out *StagedReport) error {
+	var f flow.Filter
+	if since != nil {
+		f.Since = *since
+	}
+	list, err := m.options.Flows.Together(r.Context(), a, f)
+	if err != nil {
+		return err
+	}
+	changed, err := replay.Staged(v.state).Run(each(list))
+	if err != nil {
+		return err
+	}
+	out.Denied, out.Allowed, out.Possible = changed.Denied, changed.Allowed, replay.PossibleOf(v.state)
+	out.Unchanged, out.Unknown = int64(changed.Unchanged), int64(changed.Unknown)
+	return nil
+}
+
+func each(list []flow.Record) iter.Seq2[*flow.Record, error] {
+	return func(yield func(*flow.Record, error) bool) {
+		for i := range list {
+			if !yield(&list[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+// DecideStaged implements ServerInterface.
+func (m *Manager) DecideStaged(w http.ResponseWriter, r *http.Request, _ DecideStagedParams) {
+	var d StagedDecision
+	if !read(w, r, &d) {
+		return
+	}
+	id, ok := verdict.ParsePolicyID(d.Policy)
+	do := staging.Discard
+	switch {
+	case !ok:
+		fail(w, problem(http.StatusBadRequest, "invalid", fmt.Sprintf("%q is not a policy: write Kind/namespace/name", d.Policy)))
+		return
+	case d.Action == Enforce:
+		do = staging.Enforce
+	case d.Action != Discard:
+		fail(w, problem(http.StatusBadRequest, "invalid", fmt.Sprintf("%q is not enforce or discard", d.Action)))
+		return
+	}
+	if err := do(r.Context(), sessionIn(r).objects, id); err != nil {
+		m.failWith(w, r, m.problemOf(err))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,58 @@
+import { Button, Group, SimpleGrid, Text, Title } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
+import type { Schemas } from '../../api/client';
+import { LabelList, PolicyLink } from '../../parts/names';
+import { Verdict } from '../../parts/preview-changes';
+import { policyFor } from './rule';
+import { bytesText, deciding, endRef, labelsOf, portOf, setOf, type Flow } from './words';
+
+/** Everything that a record says. */
+export function FlowDetail({ flow }: { flow: Flow }) {
+  const by = deciding(flow);
+  const initial = by && policyFor(flow, by.direction);
+  return (
+    <div>
+      <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md">
+        <EndView title="Source" end={flow.source}><DecisionView title="Egress policy" decision={flow.egress} /></EndView>
+        <EndView title="Destination" end={flow.destination}><DecisionView title="Ingress policy" decision={flow.ingress} /></EndView>
+      </SimpleGrid>
+      {flow.pending && <section>
+        <Group gap="xs" mt="sm"><Title order={3} size="h6">If everything staged were enforced</Title><Verdict verdict={flow.pending.verdict} /></Group>
+        <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md"><DecisionView title="Egress policy" decision={flow.pending.egress} /><DecisionView title="Ingress policy" decision={flow.pending.ingress} /></SimpleGrid>
+      </section>}
+      <Text size="sm" mt="sm">
+        Began {new Date(flow.start).toLocaleString()}, {flow.verdict === 'deny' ? 'denied' : flow.ended ? 'ended' : 'not known to have ended'}. Told by node {flow.node} ({flow.reporter === 'neither' ? 'on the way' : `at the ${flow.reporter}`}).
+        {flow.service && <> Sent to the service {flow.service}.</>} {flow.verdict === 'deny' ? `${flow.out.packets.toLocaleString('en')} packets denied` : `${bytesText(flow.out.bytes)} out, ${bytesText(flow.in.bytes)} back`}.
+      </Text>
+      <Group gap="xs" mt="xs">
+        <Button size="xs" variant="default" component={Link} to={'/explain' as string} search={{ from: endRef(flow.source), to: endRef(flow.destination), port: portOf(flow) } as never}>Explain as of now</Button>
+        {initial && <Button size="xs" variant="default" component={Link} to={'/policies/new' as string} state={{ initial } as never}>Make a rule from this flow</Button>}
+      </Group>
+    </div>
+  );
+}
+
+function EndView({ title, end, children }: { title: string; end: Flow['source']; children: ReactNode }) {
+  return (
+    <section>
+      <Title order={3} size="h6">{title}: {endRef(end)}</Title>
+      <Text size="sm">{endRef(end) !== end.address && end.address}{setOf(end) && <>in network set {setOf(end)}</>}{end.node && <> on {end.node}</>}</Text>
+      {end.labels && <LabelList labels={labelsOf(end)} />}
+      {children}
+    </section>
+  );
+}
+
+function DecisionView({ title, decision }: { title: string; decision: Schemas['FlowDecision'] | null | undefined }) {
+  if (!decision) return <Text size="sm" c="dimmed" mt={4}>{title}: not asked by this node.</Text>;
+  return (
+    <div>
+      <Group gap="xs" mt={4}><Text size="sm" fw={600}>{title}</Text><Verdict verdict={decision.verdict} /><Text size="sm">{decision.reason || 'reason not known'}</Text></Group>
+      {decision.path.length > 0 && <ol className="trace">
+        {decision.path.map((step, at) => <li key={at}>{step.tier && <>tier {step.tier}: </>}{step.policy ? <><PolicyLink id={step.policy} /> rule {step.rule} </> : step.profile ? <>profile {step.profile} </> : 'end of the tier '}<b>{step.action}</b>
+          {step.policies?.length ? <Text span size="sm" c="dimmed"> ({step.policies.join(', ')} applied and did not decide)</Text> : null}</li>)}
+      </ol>}
+    </div>
+  );
+}

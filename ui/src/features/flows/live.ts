@@ -1,0 +1,98 @@
+/** Flows as they are recorded: a page of those that were, and from then on each as it comes. */
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useEffect, useRef, useState } from 'react';
+import { endSession } from '../../api/client';
+import { flowsQuery, type FlowFilter } from '../../api/queries';
+import type { Flow } from './words';
+
+/** How many rows there are at most; the oldest go. */
+const most = 1000;
+/** How often what has come is shown, in milliseconds. */
+const every = 250;
+
+export interface LiveFlows {
+  rows: Flow[];
+  /** How many have come since the list was held. */
+  waiting: number;
+  /** Whether flows come in: not before the first page is there, and not while the server is away. */
+  following: boolean;
+  query: ReturnType<typeof useFlowPages>;
+}
+
+function useFlowPages(filter: FlowFilter) {
+  return useInfiniteQuery(flowsQuery(filter));
+}
+
+/** Follows what a filter leaves. While held, what comes is counted and kept, and the list stays as it is. */
+export function useLiveFlows(filter: FlowFilter, held: boolean): LiveFlows {
+  const query = useFlowPages(filter);
+  const available = query.data?.pages[0]?.available === true;
+  const [fresh, setFresh] = useState<Flow[]>([]);
+  const [waiting, setWaiting] = useState(0);
+  const [following, setFollowing] = useState(false);
+  const arrived = useRef<Flow[]>([]);
+  const key = JSON.stringify(filter);
+  const { refetch } = query;
+
+  useEffect(() => {
+    arrived.current = [];
+    setFresh([]);
+    setWaiting(0);
+    if (!available) return;
+    const source = new EventSource(`/api/v1/flows/follow?${parameters(filter)}`);
+    let lost = false;
+    source.onopen = () => {
+      setFollowing(true);
+      if (lost) void refetch(); // what came meanwhile is not told again
+      lost = false;
+    };
+    source.onerror = () => {
+      lost = true;
+      setFollowing(false);
+    };
+    source.addEventListener('flow', (event: MessageEvent<string>) => {
+      arrived.current = [JSON.parse(event.data) as Flow, ...arrived.current].slice(0, most);
+    });
+    source.addEventListener('session', () => {
+      source.close();
+      endSession();
+    });
+    return () => source.close();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the filter is an object that is made anew with each rendering; its text says whether it is another
+  }, [key, available, refetch]);
+
+  useEffect(() => {
+    const show = () => {
+      if (held) {
+        setWaiting(arrived.current.length);
+        return;
+      }
+      setWaiting(0);
+      if (arrived.current.length === 0) return;
+      const come = arrived.current;
+      arrived.current = [];
+      setFresh((now) => [...come, ...now].slice(0, most));
+    };
+    show();
+    const timer = setInterval(show, every);
+    return () => clearInterval(timer);
+  }, [held, key]);
+
+  return { rows: merged(fresh, query.data?.pages.flatMap((page) => page.records) ?? []), waiting, following, query };
+}
+
+/** Both lists, newest first, with each flow once: what came while the page was asked for is in both. */
+export function merged(fresh: Flow[], stored: Flow[]): Flow[] {
+  if (fresh.length === 0) return stored;
+  const known = new Set(fresh.map((flow) => flow.id));
+  return [...fresh, ...stored.filter((flow) => !known.has(flow.id))];
+}
+
+function parameters(filter: FlowFilter): string {
+  const all = new URLSearchParams();
+  for (const [key, value] of Object.entries(filter)) {
+    if (key === 'limit' || value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) all.append(key, String(one));
+  }
+  return all.toString();
+}

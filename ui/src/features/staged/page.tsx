@@ -1,0 +1,145 @@
+import { Badge, Button, Group, Modal, Select, Stack, Table, Text, Title } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useMemo, useState } from 'react';
+import type { Schemas } from '../../api/client';
+import { shortName } from '../../api/names';
+import { decideStaged } from '../../api/objects';
+import { stagedQuery } from '../../api/queries';
+import { CopyCommand } from '../../parts/copy';
+import { kindWord, PolicyLink } from '../../parts/names';
+import { Page } from '../../parts/page';
+import { Empty, Failure, QueryView } from '../../parts/query-view';
+import { deciding, portOf, reasonText } from '../flows/words';
+
+const route = getRouteApi('/app/staged');
+
+const times = { '1h': 'last hour', '24h': 'last 24 hours' };
+const hours: Record<keyof typeof times, number> = { '1h': 1, '24h': 24 };
+
+interface Deed {
+  policy: string;
+  action: 'enforce' | 'discard';
+}
+
+/** Staged policies, and what enforcing all of them would change in what was seen. */
+export function StagedPage() {
+  const { since } = route.useSearch();
+  const navigate = route.useNavigate();
+  const [deed, setDeed] = useState<Deed>();
+  const from = useMemo(() => (since ? new Date(Date.now() - hours[since] * 3_600_000).toISOString() : undefined), [since]);
+  const query = useQuery(stagedQuery(from));
+  return (
+    <Page title="Staged policies" about="Evaluated on every connection, enforced on none. Recorded flows are decided again as if everything staged were enforced."
+      actions={<>
+        <Select size="xs" aria-label="Flows of" placeholder="all flows kept" clearable data={Object.entries(times).map(([value, label]) => ({ value, label }))} value={since ?? null} onChange={(next) => void navigate({ search: { since: (next ?? undefined) as typeof since }, replace: true })} clearButtonProps={{ 'aria-label': 'Clear' }} />
+        <CopyCommand command={`tierwall staged${since ? ` --since ${since}` : ''}`} />
+      </>}>
+      <QueryView query={query}>{(report) => report.staged.length === 0
+        ? <Empty title="Nothing is staged">A policy is staged when its kind is StagedNetworkPolicy, StagedGlobalNetworkPolicy or StagedKubernetesNetworkPolicy: save one as such in the <Link to="/policies/new">form</Link>.</Empty>
+        : <>
+          <Policies all={report.staged} onDo={setDeed} />
+          {report.flows ? <Empty title="What would change is not shown">{report.flows.reason}.</Empty> : <Changes report={report} />}
+        </>}
+      </QueryView>
+      <Confirm deed={deed} onClose={() => setDeed(undefined)} />
+    </Page>
+  );
+}
+
+function Policies({ all, onDo }: { all: Schemas['StagedPolicy'][]; onDo: (deed: Deed) => void }) {
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label="Staged policies">
+      <Table withTableBorder verticalSpacing={6}>
+        <Table.Thead><Table.Tr>{['Policy', 'Kind', 'Enforcing it', ''].map((one) => <Table.Th key={one} scope="col">{one || <span className="visually-hidden">Actions</span>}</Table.Th>)}</Table.Tr></Table.Thead>
+        <Table.Tbody>{all.map((one) => <Table.Tr key={one.policy}>
+          <Table.Td><PolicyLink id={one.policy} /></Table.Td>
+          <Table.Td>{kindWord(one.policy.split('/', 1)[0] ?? '')}</Table.Td>
+          <Table.Td>{one.action === 'Delete' ? (one.replaces ? <>deletes <PolicyLink id={one.replaces} /></> : 'deletes what is not there') : one.replaces ? <>replaces <PolicyLink id={one.replaces} /></> : 'makes a new policy'}</Table.Td>
+          <Table.Td><Group gap={6} wrap="nowrap" justify="flex-end">
+            <Button size="xs" onClick={() => onDo({ policy: one.policy, action: 'enforce' })} aria-label={`Enforce ${shortName(one.policy)}`}>Enforce…</Button>
+            <Button size="xs" variant="default" onClick={() => onDo({ policy: one.policy, action: 'discard' })} aria-label={`Discard ${shortName(one.policy)}`}>Discard…</Button>
+          </Group></Table.Td>
+        </Table.Tr>)}</Table.Tbody>
+      </Table>
+    </div>
+  );
+}
+
+function Changes({ report }: { report: Schemas['StagedReport'] }) {
+  const possible = report.possible;
+  return (
+    <Stack gap="md">
+      <ChangeList title="Newly denied" changes={report.denied} none="Nothing that was seen would be denied that is allowed now." />
+      <ChangeList title="Newly allowed" changes={report.allowed} none="Nothing that was seen would be allowed that is denied now." />
+      <Text size="sm">{report.unchanged.toLocaleString('en')} connections would be decided as they are now{report.unknown > 0 && <>; of {report.unknown.toLocaleString('en')} it is not known, since an end is gone</>}.</Text>
+      <Text size="sm">Possible, seen or not: between {possible.denied.toLocaleString('en')} {possible.denied === 1 ? 'pair' : 'pairs'} of groups of endpoints something would be newly denied, between {possible.allowed.toLocaleString('en')} newly allowed.</Text>
+    </Stack>
+  );
+}
+
+function ChangeList({ title, changes, none }: { title: string; changes: Schemas['StagedChange'][]; none: string }) {
+  return (
+    <section>
+      <Group gap="xs" mb={4}><Title order={2} size="h5">{title}</Title><Badge variant="outline" color="gray" c="inherit">{changes.length}</Badge></Group>
+      {changes.length === 0 ? <Text size="sm" c="dimmed">{none}</Text>
+        : <div className="scroll" tabIndex={0} role="region" aria-label={title}>
+          <Table withTableBorder verticalSpacing={6}>
+            <Table.Thead><Table.Tr>{['From', 'To', 'Port', 'Connections', 'Last', 'Now', 'Then'].map((one) => <Table.Th key={one} scope="col">{one}</Table.Th>)}</Table.Tr></Table.Thead>
+            <Table.Tbody>{changes.map((change) => <Table.Tr key={`${change.source} ${change.destination} ${portOf(change)}`}>
+              <Table.Td>{change.source}</Table.Td><Table.Td>{change.destination}</Table.Td><Table.Td>{portOf(change)}</Table.Td>
+              <Table.Td>{change.connections.toLocaleString('en')}</Table.Td><Table.Td><time dateTime={change.last}>{new Date(change.last).toLocaleString()}</time></Table.Td>
+              <Table.Td>{decisionText(change, change.before)}</Table.Td><Table.Td>{decisionText(change, change.after)}</Table.Td>
+            </Table.Tr>)}</Table.Tbody>
+          </Table>
+        </div>}
+    </section>
+  );
+}
+
+/** Which end a change is at is what its flows say: the one that this decision is of. */
+function decisionText(change: Schemas['StagedChange'], decision: Schemas['FlowDecision']): string {
+  const [flow] = change.flows;
+  const direction = flow?.egress?.endpoint !== undefined && flow.egress.endpoint === decision.endpoint ? 'egress' : 'ingress';
+  return `${decision.verdict}, ${reasonText(deciding({ [direction]: decision } as never))}`;
+}
+
+function Confirm({ deed, onClose }: { deed: Deed | undefined; onClose: () => void }) {
+  return (
+    <Modal opened={deed !== undefined} onClose={onClose} title={deed ? `${deed.action === 'enforce' ? 'Enforce' : 'Discard'} ${shortName(deed.policy)}?` : ''} closeButtonProps={{ 'aria-label': 'Close' }}>
+      {deed && <ConfirmBody deed={deed} onClose={onClose} />}
+    </Modal>
+  );
+}
+
+function ConfirmBody({ deed, onClose }: { deed: Deed; onClose: () => void }) {
+  const client = useQueryClient();
+  const [error, setError] = useState<Error>();
+  const [busy, setBusy] = useState(false);
+  const enforce = deed.action === 'enforce';
+  const go = async () => {
+    setBusy(true);
+    try {
+      await decideStaged(deed);
+      notifications.show({ message: enforce ? `${shortName(deed.policy)} is enforced.` : `${shortName(deed.policy)} is discarded.` });
+      onClose();
+      await client.invalidateQueries();
+    } catch (thrown) {
+      setError(thrown as Error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Stack>
+      <Text size="sm">{enforce ? 'What is enforced changes in one write, for new connections; then the staged policy is taken away. Connections that are open go on.' : 'The staged policy is taken away. What is enforced stays as it is.'}</Text>
+      {error && <Failure error={error} />}
+      <Group justify="flex-end">
+        <CopyCommand command={`tierwall staged ${deed.action} ${deed.policy}`} size="sm" />
+        <Button variant="default" onClick={onClose}>Not now</Button>
+        <Button color={enforce ? undefined : 'red.9'} loading={busy} onClick={() => void go()}>{enforce ? 'Enforce' : 'Discard'}</Button>
+      </Group>
+    </Stack>
+  );
+}
