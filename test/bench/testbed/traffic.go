@@ -266,10 +266,13 @@ func (n *Node) ConnectFor(port int, d time.Duration, threads int) (perSecond flo
 			defer func() { _ = unix.Close(listener) }()
 			problems <- in(n.client, func() error {
 				for time.Since(began) < d {
-					if err := connect(listener, port+i); err != nil {
+					switch err := connect(listener, port+i); {
+					case errors.Is(err, unix.EINTR): // the runtime's own signals: not counted
+					case err != nil:
 						return err
+					default:
+						counts[i]++
 					}
-					counts[i]++
 				}
 				return nil
 			})
