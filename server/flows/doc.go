@@ -8,5 +8,5 @@
 //	otlp.go     what others get of it
 //	handler.go  HTTP for agents and readers, and access.go who may see what
 //
-// docs/design has the reasons: a log of segments and not a database.
+// docs/design/019-flows.md has the reasons: a log of segments and not a database.
 package flows
