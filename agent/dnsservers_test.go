@@ -1,13 +1,21 @@
 package agent
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/tierwall/tierwall/model"
 )
@@ -69,5 +77,54 @@ func TestTrust(t *testing.T) {
 	d.trust(t.Context(), nil)
 	if got := <-d.found; got == nil || len(got) != 0 {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestFollow: a service is asked for by its name, its slices by their label, and
+// what the API says of them is found.
+func TestFollow(t *testing.T) {
+	svc := corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-dns", ResourceVersion: "1"},
+		Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.10", Ports: []corev1.ServicePort{{Name: "dns", Port: 53}}}}
+	name, port := "dns", int32(5353)
+	slice := discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-dns-x", ResourceVersion: "1"},
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.244.0.2"}}}, Ports: []discoveryv1.EndpointPort{{Name: &name, Port: &port}}}
+	lists := map[string]any{
+		"/api/v1/namespaces/kube-system/services metadata.name=kube-dns ": corev1.ServiceList{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceList"}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []corev1.Service{svc}},
+		"/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices  kubernetes.io/service-name=kube-dns": discoveryv1.EndpointSliceList{
+			TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []discoveryv1.EndpointSlice{slice}},
+	}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		list, ok := lists[r.URL.Path+" "+q.Get("fieldSelector")+" "+q.Get("labelSelector")]
+		switch {
+		case !ok:
+			http.NotFound(w, r)
+		case q.Get("sendInitialEvents") != "":
+			http.Error(w, "not supported", http.StatusUnprocessableEntity)
+		case q.Get("watch") != "":
+			<-r.Context().Done()
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(list)
+		}
+	}))
+	t.Cleanup(api.Close)
+	core, err := kubernetes.NewForConfig(&rest.Config{Host: api.URL})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop) // before the server waits for its requests
+	d := newDNSServers(core)
+	d.trust(ctx, []model.DNSServer{{Namespace: "kube-system", Service: "kube-dns"}})
+	want := []netip.AddrPort{netip.MustParseAddrPort("10.96.0.10:53"), netip.MustParseAddrPort("10.244.0.2:5353")}
+	for limit := time.After(20 * time.Second); ; {
+		select {
+		case got := <-d.found:
+			if slices.Equal(got, want) {
+				return
+			}
+		case <-limit:
+			t.Fatalf("found %v, want %v", d.said, want)
+		}
 	}
 }
