@@ -2,11 +2,16 @@ package nft
 
 import (
 	"context"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"github.com/ti-mo/conntrack"
+	"golang.org/x/sys/unix"
 
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/verdict"
@@ -40,14 +45,30 @@ func (d *Dataplane) begin(found inventory) {
 
 // tracked reports whether the kernel knows any connection. A machine with an
 // agent has one at least, that to the API server, if it is tracked at all.
+//
+// The kernel's answer to the netlink request for the same number lets some
+// versions of the netlink library wait for ever, so it is read from a file.
 func tracked(ns int) bool {
-	c, err := conntrack.Dial(&netlink.Config{NetNS: ns})
-	if err != nil {
-		return false
+	entries := 0
+	read := func() {
+		if text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {
+			entries, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
 	}
-	defer func() { _ = c.Close() }()
-	stats, err := c.StatsGlobal()
-	return err == nil && stats.Entries > 0
+	if ns == 0 {
+		read()
+		return entries > 0
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with its goroutine
+		if unix.Setns(ns, unix.CLONE_NEWNET) == nil {
+			read()
+		}
+	}()
+	<-done
+	return entries > 0
 }
 
 // inGrace reports whether the grace lasts.
