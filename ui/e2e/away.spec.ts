@@ -94,6 +94,7 @@ test('the Kubernetes API is away: what is shown says how old it is, and comes to
   await visit(page, '/policies');
   const card = page.getByRole('article', { name: /platform\.blue/ });
   await expect(card).toBeVisible();
+  await expect(page.getByText('The Kubernetes API is away')).toHaveCount(0);
   ways.toApi.cut = true;
   await expect(page.getByRole('status').filter({ hasText: 'The Kubernetes API is away' })).toContainText(/This is what was known at .*\d\d:\d\d:\d\d/, { timeout: 60_000 });
   await expect(page.getByText('Kubernetes API away', { exact: true })).toBeVisible();
@@ -107,6 +108,8 @@ test('the server is away: the form goes on, keeps what is typed, and says so', a
   await login();
   await visit(page, '/policies/new');
   await expect(page.getByText('live', { exact: true })).toBeVisible();
+  // What is said of the text before is there, and must not pass for what is said of this one.
+  await expect(page.getByTestId('matched')).toBeVisible();
   ways.toManager.cut = true;
   await page.getByLabel(/^Name\b/).fill('offline');
   await expect(page.getByRole('alert').filter({ hasText: 'The server is away' })).toContainText('Your text is kept in this browser');
