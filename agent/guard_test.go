@@ -220,7 +220,7 @@ func TestGuard(t *testing.T) {
 	r := newRig(t)
 	server := newReports(t)
 	var err error
-	r.agent.Options.Server = server.options(t)
+	r.agent.Server = server.options(t)
 	r.agent.reporter, err = newReporter(r.agent.Options, r.agent.metrics)
 	must(t, err)
 	go r.agent.reporter.run(t.Context())

@@ -23,7 +23,7 @@ func TestPeerMatches(t *testing.T) {
 		model.Put(&model.Endpoint{ID: verdict.EndpointID{Kind: verdict.Host, Name: "h"}, Labels: map[string]string{"app": "fe"}}),
 		model.Put(&model.NetworkSet{Name: "g", Labels: map[string]string{"app": "fe"}}), model.Put(&model.NetworkSet{Namespace: "blue", Name: "n", Labels: map[string]string{"app": "be"}}),
 		model.Put(&model.Node{Name: "n1", Labels: map[string]string{"zone": "z"}}), model.Put(&model.Node{Name: "n2"}), model.Put(slice))
-	is := func(text string) *selector.Selector { return selector.MustParse(text) }
+	is := selector.MustParse
 	net := []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
 	for name, row := range map[string]struct {
 		peer     model.Peer

@@ -24,13 +24,13 @@ func reachOf(s *selector.Selector) reach {
 	var r reach
 	var rest []string
 	for _, part := range conjuncts(s.String()) {
-		switch {
-		case part == "all()":
-		case part == model.LabelOrchestrator+` == "`+model.OrchestratorK8s+`"`:
+		switch part {
+		case "all()":
+		case model.LabelOrchestrator + ` == "` + model.OrchestratorK8s + `"`:
 			r.pods = true
-		case part == "has("+model.LabelNamespace+")":
+		case "has(" + model.LabelNamespace + ")":
 			r.where = append(r.where, "of any namespace")
-		case part == "!has("+model.LabelNamespace+")":
+		case "!has(" + model.LabelNamespace + ")":
 			r.where = append(r.where, "of no namespace")
 		default:
 			if where := placeInWords(part); where != "" {

@@ -188,14 +188,13 @@ func (e End) String() string {
 
 // Shown is String with what helps to recognise an address.
 func (e End) Shown() string {
-	switch e.Kind {
-	case NetSet:
-		if e.Namespace != "" {
-			return e.Address.String() + " (" + e.Namespace + "/" + e.Name + ")"
-		}
-		return e.Address.String() + " (" + e.Name + ")"
+	switch {
+	case e.Kind != NetSet:
+		return e.String()
+	case e.Namespace != "":
+		return e.Address.String() + " (" + e.Namespace + "/" + e.Name + ")"
 	}
-	return e.String()
+	return e.Address.String() + " (" + e.Name + ")"
 }
 
 // Group is what an end has in common with its replicas: namespace and labels.

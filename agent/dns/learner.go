@@ -370,7 +370,7 @@ func (l *Learner) bounds(o book.Outcome, a *answer.Answer) {
 	if o.Full > 0 && !l.full {
 		l.full = true
 		leases, names := l.book.Len()
-		l.Log.Error("too many addresses of names are known: new ones are NOT learned, and policy by name denies them until others end", "addresses", leases, "names", names, "question", a.Question.Name)
+		l.Log.Error("too many addresses of names are known: new ones are NOT learned, and policy by name denies them until others end", "addresses", leases, "names", names, "question", a.Name)
 	}
 	if o.Crowded > 0 {
 		name := o.Gone[0].Name

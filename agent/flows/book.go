@@ -53,7 +53,6 @@ type page struct {
 	set  *table.Set
 	rows map[table.ClassID]table.RowID
 	own  bool // rows are nobody else's
-	gone bool
 }
 
 // leaving is a part of the book that nothing leads to since a time.

@@ -33,7 +33,7 @@ import (
 // tables, and everything that records.
 type node struct {
 	t        *testing.T
-	home, ns netns.NsHandle
+	ns       netns.NsHandle
 	pods     map[string]netns.NsHandle
 	state    *model.State
 	compiler *compile.Compiler

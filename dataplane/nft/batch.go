@@ -66,12 +66,12 @@ func (b *batch) glue(fill func()) {
 }
 
 // addTable adds the table if it is not there.
-func (b *batch) addTable(comment string, flags uint32) {
+func (b *batch) addTable(flags uint32) {
 	b.add(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, false, "add table "+tableName, func(a *attrs) {
 		if flags != 0 { // none leaves a table that is there as it is
 			a.number(unix.NFTA_TABLE_FLAGS, flags)
 		}
-		a.bytes(tableUserdata, remark(nil, udataComment, comment)...)
+		a.bytes(tableUserdata, remark(nil, udataComment, tableComment)...)
 	})
 }
 

@@ -232,7 +232,7 @@ func (d *Dataplane) findQueue(ctx context.Context, s *socket, settings *dataplan
 		var b batch
 		probe := builder{queue: way, settings: dataplane.Settings{DNS: &dataplane.DNS{}}}
 		b.glue(func() {
-			b.addTable(tableComment, d.flags)
+			b.addTable(d.flags)
 			b.addChain(chain{name: "probe", rules: []rule{{exprs: []expr.Any{probe.hold()}}}})
 			b.flush("probe")
 			b.deleteChain("probe")

@@ -60,7 +60,7 @@ func newDNSLab(t *testing.T) *dnsLab {
 	p := newPods(t)
 	l := &dnsLab{pods: p, server: p.add("s", false, "192.0.2.1", "2001:db8::1"), other: p.add("o", false, "192.0.2.2", "2001:db8::2")}
 	l.plane = l.dataplane()
-	l.Settings.DNS = &dataplane.DNS{Queue: testQueue, QueryGroup: testQueryGroup, Servers: []netip.AddrPort{
+	l.DNS = &dataplane.DNS{Queue: testQueue, QueryGroup: testQueryGroup, Servers: []netip.AddrPort{
 		netip.AddrPortFrom(serviceAddr, 53), netip.AddrPortFrom(l.server.addrs[0], 53), netip.AddrPortFrom(l.server.addrs[1], 53)}}
 	for _, m := range []*machine{l.server, l.other} {
 		l.listen(m.ns, "udp", 53)
@@ -213,7 +213,7 @@ func TestDNSOfHost(t *testing.T) {
 	lo, err := l.link.LinkByName("lo")
 	l.must(err)
 	l.must(l.link.AddrAdd(lo, &netlink.Addr{IPNet: host(own)}))
-	l.Settings.DNS = &dataplane.DNS{Queue: testQueue, QueryGroup: testQueryGroup, Servers: []netip.AddrPort{
+	l.DNS = &dataplane.DNS{Queue: testQueue, QueryGroup: testQueryGroup, Servers: []netip.AddrPort{
 		netip.AddrPortFrom(l.server.addrs[0], 53), netip.AddrPortFrom(own, 53)}}
 	l.apply(l.plane, l.Program)
 	l.listen(l.router, "udp", 53)
@@ -249,10 +249,10 @@ func TestDNSUntracked(t *testing.T) {
 	own := []netip.Addr{netip.MustParseAddr("169.254.20.10"), netip.MustParseAddr("fd00::10")}
 	lo, err := l.link.LinkByName("lo")
 	l.must(err)
-	l.Settings.DNS = &dataplane.DNS{Queue: testQueue, QueryGroup: testQueryGroup, Servers: []netip.AddrPort{netip.AddrPortFrom(l.server.addrs[0], 53)}}
+	l.DNS = &dataplane.DNS{Queue: testQueue, QueryGroup: testQueryGroup, Servers: []netip.AddrPort{netip.AddrPortFrom(l.server.addrs[0], 53)}}
 	for _, a := range own {
 		l.must(l.link.AddrAdd(lo, &netlink.Addr{IPNet: host(a), Flags: unix.IFA_F_NODAD}))
-		l.Settings.DNS.Servers = append(l.Settings.DNS.Servers, netip.AddrPortFrom(a, 53))
+		l.DNS.Servers = append(l.DNS.Servers, netip.AddrPortFrom(a, 53))
 	}
 	l.apply(l.plane, l.Program)
 	l.in(l.router, func() {
@@ -293,7 +293,7 @@ func TestDNSUntracked(t *testing.T) {
 // change without a new epoch; the nft program lists them.
 func TestDNSComesAndGoes(t *testing.T) {
 	l := newDNSLab(t)
-	for _, ask := range []*dataplane.DNS{l.Settings.DNS, nil, {Queue: 9, Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.77:5300"), netip.MustParseAddrPort("[2001:db8::77]:53")}}, nil} {
+	for _, ask := range []*dataplane.DNS{l.DNS, nil, {Queue: 9, Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.77:5300"), netip.MustParseAddrPort("[2001:db8::77]:53")}}, nil} {
 		s := l.Settings
 		s.DNS = ask
 		l.must(l.plane.Change(t.Context(), dataplane.Change{Settings: &s}))

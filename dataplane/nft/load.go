@@ -46,7 +46,7 @@ func (d *Dataplane) load(ctx context.Context, s *socket, p dataplane.Program) (*
 		return nil, err
 	}
 	var add, drop batch
-	add.addTable(tableComment, d.flags)
+	add.addTable(d.flags)
 	if next.record.Group != 0 {
 		add.addCounter()
 	}

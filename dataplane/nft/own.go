@@ -27,7 +27,7 @@ const (
 func (d *Dataplane) claim(ctx context.Context, s *socket) error {
 	add := func(flags uint32) error {
 		var b batch
-		b.addTable(tableComment, flags)
+		b.addTable(flags)
 		return s.commit(ctx, &b, uncut)
 	}
 	if !d.options.Own {

@@ -42,7 +42,7 @@ func missing(flags uint32, commit func(*batch) error) (list []kernelPart, err er
 	try := func(p *kernelPart) error {
 		var b batch
 		b.glue(func() {
-			b.addTable(tableComment, flags)
+			b.addTable(flags)
 			if p != nil {
 				b.addChain(p.chain)
 				b.flush(p.chain.name)

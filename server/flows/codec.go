@@ -179,7 +179,6 @@ type reader struct {
 	ends      []flow.End
 	decisions []*flow.Decision
 	out       flow.Record
-	pending   flow.Pending
 }
 
 func newReader() *reader { return &reader{texts: []string{""}, decisions: []*flow.Decision{nil}} }

@@ -30,8 +30,8 @@ func (s *Store) snapshot() ([]segment, flow.Loss) {
 }
 
 // skips reports whether no record of a segment can match.
-func (g *segment) skips(f flow.Filter) bool {
-	return g.records == 0 || !f.Since.IsZero() && g.last.Before(f.Since) || !f.Until.IsZero() && !g.first.Before(f.Until)
+func (s *segment) skips(f flow.Filter) bool {
+	return s.records == 0 || !f.Since.IsZero() && s.last.Before(f.Since) || !f.Until.IsZero() && !s.first.Before(f.Until)
 }
 
 // read reads a segment; one that was deleted meanwhile has nothing.

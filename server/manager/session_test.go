@@ -76,7 +76,7 @@ func TestEventsOfOthers(t *testing.T) {
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+base+"/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+base+"/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,6 @@ func tell(client *http.Client, url string, r report.Report) time.Duration {
 // be changed.
 type api struct {
 	nodes, policies          int
-	version                  atomic.Int64
 	statuses, lists, reviews atomic.Int64
 	listBytes                atomic.Int64
 	changed                  chan string // an event for the watch of policies

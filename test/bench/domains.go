@@ -29,7 +29,6 @@ func learning() benchmark {
 			changes = append(changes, model.Put(name(i)))
 		}
 		c.Apply(changes...)
-		changes = nil
 		figures := []figure{{"compile/domains/heap", heap() - before, "MB", "", 0}}
 		for _, x := range []edit{
 			{"answer", 1000, true, func(i int) model.Change { return model.Put(name(50_000 + i)) }},

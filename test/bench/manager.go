@@ -147,11 +147,11 @@ func newVisitor(ctx context.Context, base, token string) (*visitor, error) {
 		return nil, err
 	}
 	v.csrf = s.CsrfToken
-	r, err := http.NewRequestWithContext(ctx, "GET", v.base+"/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/events", nil)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := v.http.Do(r)
+	stream, err := v.http.Do(r) //nolint:bodyclose // it is read as long as the viewer lives, and ends with the context
 	if err != nil {
 		return nil, err
 	}

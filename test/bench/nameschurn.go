@@ -3,7 +3,6 @@ package main
 import (
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 )
 
@@ -15,7 +14,6 @@ type churned struct {
 	*namesNode
 	effort namesEffort
 
-	mu     sync.Mutex
 	latest map[int]netip.Addr
 	open   []net.Conn
 

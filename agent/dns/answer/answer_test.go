@@ -84,7 +84,7 @@ func TestGives(t *testing.T) {
 		if diff := cmp.Diff(c.want, a.Gives, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.what, diff)
 		}
-		if a.ID != 77 || a.Question.Name != strings.ToLower(dns.Fqdn(c.name)) || a.Type != dns.TypeA {
+		if a.ID != 77 || a.Name != strings.ToLower(dns.Fqdn(c.name)) || a.Type != dns.TypeA {
 			t.Errorf("%s: question %+v", c.what, a.Question)
 		}
 	}

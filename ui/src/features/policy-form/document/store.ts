@@ -28,7 +28,7 @@ export interface DocumentStore {
   /** The text with everything in it that has been typed. */
   text: () => string;
   /** Writes what is typed, then makes the change. */
-  change: (change: Change, urgency?: Urgency) => void;
+  change: (change: Change) => void;
   /** Remembers what a field has typed, until typing pauses or anything else happens. One edit for each field: the last. */
   later: (field: object, waiting: Waiting) => void;
   /** Writes what is typed. */
@@ -67,10 +67,10 @@ export function newDocumentStore(initial: string): DocumentStore {
       flush();
       return history.present;
     },
-    change: (change, urgency = 'now') => {
+    change: (change) => {
       const written = writeTyped();
       history = next(history, change);
-      tell(urgency, written);
+      tell('now', written);
     },
     later: (field, waiting) => {
       typed.set(field, waiting);

@@ -1,6 +1,6 @@
 import { startTransition, useCallback, useEffect, useState } from 'react';
 import type { Edit } from '../document/edit';
-import { newDocumentStore, type Urgency } from '../document/store';
+import { newDocumentStore } from '../document/store';
 import { whenReleased } from './press';
 
 /** The document that is edited, and its history as it is drawn. */
@@ -22,6 +22,6 @@ export function useDocument(initial: string) {
     };
   }, [store]);
   /** Applies an edit; edits with the same topic in a row are undone together. */
-  const apply = useCallback((edit: Edit, topic?: string, urgency?: Urgency) => store.change(topic === undefined ? { type: 'edit', edit } : { type: 'edit', edit, topic }, urgency), [store]);
+  const apply = useCallback((edit: Edit, topic?: string) => store.change(topic === undefined ? { type: 'edit', edit } : { type: 'edit', edit, topic }), [store]);
   return { store, history, apply };
 }

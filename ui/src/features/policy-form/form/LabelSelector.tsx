@@ -2,6 +2,7 @@ import { ActionIcon, Button, Group, NativeSelect, Stack, TagsInput, Text, TextIn
 import type { Path } from '../document/edit';
 import { editLabelSelector, parseLabelSelector, set, setLabelSelector, type LabelCondition } from '../document/kubernetes';
 import { pathName, useForm, useProblem } from './context';
+import { useTags } from './useTags';
 import { useTyped } from './useTyped';
 
 const operators = ['=', 'In', 'NotIn', 'Exists', 'DoesNotExist'];
@@ -47,16 +48,17 @@ function ConditionRow({ name, path, at, row, kind, values }: { name: string; pat
   const topic = `${pathName(path)} ${at}`;
   const key = useTyped(row.key, `${topic} key`, (text) => change({ key: text.trim() }));
   const value = useTyped(row.values[0] ?? '', `${topic} value`, (text) => change({ values: [text] }));
+  const tags = useTags(row.values, (next, written) => {
+    later({}, { edit: () => change({ values: next }), topic: `${topic} values`, written });
+    flush();
+  });
   return (
     <Group gap="xs" align="flex-start">
       <TextInput flex="1 1 120px" aria-label={`${name}: label key`} list={`keys-${kind}`} value={key.value} onBlur={key.onBlur} onChange={(event) => key.onChange(event.currentTarget.value)} />
       <NativeSelect aria-label={`${name}: operator`} value={row.operator} data={operators} onChange={(event) => apply(change({ operator: event.currentTarget.value as LabelCondition['operator'] }))} />
       {row.operator === '=' && <TextInput flex="1 1 100px" aria-label={`${name}: value`} value={value.value} onBlur={value.onBlur} onChange={(event) => value.onChange(event.currentTarget.value)} />}
       {(row.operator === 'In' || row.operator === 'NotIn') && (
-        <TagsInput flex="1 1 100px" aria-label={`${name}: values`} acceptValueOnBlur limit={50} data={values} value={row.values} onChange={(next) => {
-          later({}, { edit: () => change({ values: next }), topic: `${topic} values`, written: () => {} });
-          flush();
-        }} />
+        <TagsInput flex="1 1 100px" aria-label={`${name}: values`} acceptValueOnBlur limit={50} data={values} value={tags.value} onChange={tags.onChange} />
       )}
       <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${name}`} onClick={() => apply(editLabelSelector(path, (rows) => rows.filter((_, i) => i !== at)))}>✕</ActionIcon>
     </Group>

@@ -8,6 +8,7 @@ import { set, text as textOf } from '../document/policy';
 import { changeOperator, printRows, readSelector, termProblem, type Group as Rows } from '../selector/builder';
 import { operators, type Operator, type Term } from '../selector/syntax';
 import { pathName, useForm, useProblem } from './context';
+import { useTags } from './useTags';
 import { useTyped } from './useTyped';
 
 const operatorNames: Record<Operator, string> = {
@@ -80,9 +81,12 @@ function useRows(path: Path, value: string) {
       apply(edit(update), pathName(path));
       written();
     },
-    /** For what comes of leaving a field. */
-    soon: (update: Update) => {
-      later({}, { edit: () => edit(update), topic: pathName(path), written });
+    /** For what comes of leaving a field; `done` is called when it is drawn. */
+    soon: (update: Update, done: () => void) => {
+      later({}, { edit: () => edit(update), topic: pathName(path), written: () => {
+        written();
+        done();
+      } });
       flush();
     },
   };
@@ -185,6 +189,7 @@ function Row({ name, term, of, model, replace, onRemove }: RowProps) {
   const problem = termProblem(term);
   const key = useTyped(term.key, `${model.topic} ${name} key`, (text) => model.edit(replace((old) => ({ ...old, key: text.trim() }))), model.written);
   const value = useTyped(term.values[0] ?? '', `${model.topic} ${name} value`, (text) => model.edit(replace((old) => ({ ...old, values: [text] }))), model.written);
+  const tags = useTags(term.values, (next, written) => model.soon(replace((old) => ({ ...old, values: next })), written));
   return (
     <Group gap="xs" align="flex-start">
       <Autocomplete flex="2 1 130px" aria-label={`${name}: label key`} placeholder="label key" data={keys.map((known) => known.key)} limit={50} value={key.value} error={problem} onBlur={key.onBlur} onChange={key.onChange} />
@@ -192,7 +197,7 @@ function Row({ name, term, of, model, replace, onRemove }: RowProps) {
         const operator = event.currentTarget.value as Operator;
         model.now(replace((old) => changeOperator(old, operator)));
       }} />
-      {many && <TagsInput flex="2 1 130px" aria-label={`${name}: values`} data={values} limit={50} acceptValueOnBlur value={term.values} onChange={(next) => model.soon(replace((old) => ({ ...old, values: next })))} />}
+      {many && <TagsInput flex="2 1 130px" aria-label={`${name}: values`} data={values} limit={50} acceptValueOnBlur value={tags.value} onChange={tags.onChange} />}
       {!many && term.operator !== 'has' && term.operator !== '!has' && (
         <Autocomplete flex="2 1 110px" aria-label={`${name}: value`} placeholder="value" data={values} limit={50} value={value.value} onBlur={value.onBlur} onChange={value.onChange} />
       )}

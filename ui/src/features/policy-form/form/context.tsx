@@ -1,13 +1,13 @@
 import { createContext, useContext } from 'react';
 import type { Draft, FieldProblem, LabelKey, Namespace, PolicyApi, SelectKind, Tier, Warning } from '../api';
 import type { Edit, Path } from '../document/edit';
-import type { DocumentStore, Urgency } from '../document/store';
+import type { DocumentStore } from '../document/store';
 
 /** What every field of the form needs. */
 export interface FormContext {
   api: PolicyApi;
-  /** Edits the document; `soon` where the edit comes from leaving a field, and so may not move what is being clicked. */
-  apply: (edit: Edit, topic?: string, urgency?: Urgency) => void;
+  /** Edits the document. */
+  apply: (edit: Edit, topic?: string) => void;
   later: DocumentStore['later'];
   flush: DocumentStore['flush'];
   draft: Draft | undefined;

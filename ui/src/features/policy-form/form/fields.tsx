@@ -4,6 +4,7 @@ import { useState, type ReactNode } from 'react';
 import { set, type Port } from '../document/policy';
 import type { Edit, Path, Value } from '../document/edit';
 import { pathName, useForm, useProblem } from './context';
+import { useTags } from './useTags';
 import { useTyped } from './useTyped';
 
 /** A part of the form, with the tutorial's heading. */
@@ -117,7 +118,11 @@ function Tags({ label, prefix, path, values, parse, placeholder, data }: {
   placeholder?: string | undefined;
   data: string[];
 }) {
-  const { apply } = useForm();
+  const { later, flush } = useForm();
+  const tags = useTags(values.map(String), (next, written) => {
+    later({}, { edit: () => set(path, next.map((text): Value => (parse ? parse(text) : text))), topic: `${pathName(path)} values`, written });
+    flush();
+  });
   return (
     <Group gap="xs" wrap="nowrap" align="flex-start">
       {prefix !== undefined && (
@@ -129,14 +134,14 @@ function Tags({ label, prefix, path, values, parse, placeholder, data }: {
         flex={1}
         miw={0}
         aria-label={label}
-        value={values.map(String)}
+        value={tags.value}
         data={data}
         limit={50}
         acceptValueOnBlur
         splitChars={[',', ' ']}
-        placeholder={values.length === 0 ? placeholder : undefined}
+        placeholder={tags.value.length === 0 ? placeholder : undefined}
         error={useProblem(path)}
-        onChange={(next) => apply(set(path, next.map((text): Value => (parse ? parse(text) : text))), undefined, 'soon')}
+        onChange={tags.onChange}
       />
     </Group>
   );
