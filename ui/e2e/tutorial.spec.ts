@@ -310,11 +310,11 @@ test('flows and staged policies: a denied connection shows with its reason; what
   }));
   await lab.settles([['blue/fe-1', 'blue/be-1', 'tcp/8080']], []);
   await visit(page, '/staged');
-  const denied = page.getByRole('region', { name: 'Newly denied' });
-  await expect.poll(async () => {
+  const cut = page.getByRole('region', { name: 'Newly denied' }).getByRole('row').filter({ hasText: 'tcp/8080' });
+  await expect(async () => {
     await page.reload();
-    return denied.getByRole('row').filter({ hasText: 'tcp/8080' }).count();
-  }, { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect(cut).toContainText('StagedNetworkPolicy/blue/no-frontends', { timeout: 3000 });
+  }).toPass({ timeout: 20_000 });
   await page.getByRole('button', { name: 'Enforce blue/no-frontends' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Enforce' }).click();
   await expect(page.getByText('Nothing is staged')).toBeVisible();

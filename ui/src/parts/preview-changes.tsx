@@ -26,5 +26,5 @@ export function PreviewChanges({ preview }: { preview: Schemas['Preview'] }) {
 
 /** Allow or deny: by sign and word, and by colour beside them. */
 export function Verdict({ verdict }: { verdict: 'allow' | 'deny' }) {
-  return <Badge radius="sm" variant="outline" color={verdict === 'allow' ? 'green' : 'red'} c="inherit">{verdict === 'allow' ? '✓ allow' : '✕ deny'}</Badge>;
+  return <Badge radius="sm" miw="max-content" variant="outline" color={verdict === 'allow' ? 'green' : 'red'} c="inherit">{verdict === 'allow' ? '✓ allow' : '✕ deny'}</Badge>;
 }

@@ -23,7 +23,7 @@ export function FlowDetail({ flow }: { flow: Flow }) {
       </section>}
       <Text size="sm" mt="sm">
         Began {new Date(flow.start).toLocaleString()}, {flow.verdict === 'deny' ? 'denied' : flow.ended ? 'ended' : 'not known to have ended'}. Told by node {flow.node} ({flow.reporter === 'neither' ? 'on the way' : `at the ${flow.reporter}`}).
-        {flow.service && <> Sent to the service {flow.service}.</>} {flow.verdict === 'deny' ? `${flow.out.packets.toLocaleString('en')} packets denied` : `${bytesText(flow.out.bytes)} out, ${bytesText(flow.in.bytes)} back`}.
+        {flow.service && <> Sent to the service {flow.service}.</>} {flow.verdict === 'deny' ? `${flow.out.packets.toLocaleString('en')} ${flow.out.packets === 1 ? 'packet' : 'packets'} denied` : `${bytesText(flow.out.bytes)} out, ${bytesText(flow.in.bytes)} back`}.
       </Text>
       <Group gap="xs" mt="xs">
         <Button size="xs" variant="default" component={Link} to={'/explain' as string} search={{ from: endRef(flow.source), to: endRef(flow.destination), port: portOf(flow) } as never}>Explain as of now</Button>

@@ -73,7 +73,7 @@ function Filters() {
         <NumberInput label="Port" min={1} max={65535} allowDecimal={false} hideControls value={search.port ?? ''} onChange={(port) => set({ port: typeof port === 'number' && port > 0 && port < 65536 ? port : undefined })} />
         <Select label="Time" clearable data={Object.entries(times).map(([value, label]) => ({ value, label }))} value={search.since ?? null} onChange={(since) => set({ since: (since ?? undefined) as typeof search.since })} clearButtonProps={{ 'aria-label': 'Clear' }} />
         <Select label="Staged would" clearable data={[{ value: 'denied', label: 'deny' }, { value: 'allowed', label: 'allow' }, { value: 'any', label: 'change' }]} value={search.newly ?? null} onChange={(newly) => set({ newly: (newly ?? undefined) as typeof search.newly })} clearButtonProps={{ 'aria-label': 'Clear' }} />
-        <Button variant="default" disabled={!any} onClick={() => void navigate({ search: {}, replace: true })}>Clear the filter</Button>
+        <Button variant="default" disabled={!any} onClick={() => void navigate({ search: {}, replace: true })}>Clear</Button>
       </div>
     </Paper>
   );
