@@ -3,7 +3,8 @@
 // Everything is in one table, inet tierwall, and is meant to be read with
 // `nft list table inet tierwall`. A new connection goes through it so:
 //
-//	forward, input, output   base chains: what conntrack knows is accepted
+//	forward, input, output   base chains: what conntrack knows is accepted,
+//	established              unless it begins a connection all the same (see known.go)
 //	from-pod, to-pod         (interface, own address) -> the set's chain; a local
 //	                         pod that is not programmed is closed here
 //	at-host-...              interface -> the set's chain of the host endpoint, a chain for

@@ -150,12 +150,6 @@ func (b builder) graceRules() []rule {
 	if !b.grace {
 		return nil
 	}
-	const flagsAt, syn = 13, 2
-	return []rule{{exprs: []expr.Any{
-		meta(expr.MetaKeyL4PROTO), equals([]byte{verdict.TCP}),
-		&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, equals(ctState(expr.CtStateBitNEW)),
-		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseTransportHeader, Offset: flagsAt, Len: 1},
-		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 1, Mask: []byte{syn}, Xor: []byte{0}},
-		equals([]byte{0}), accept,
-	}, comment: "for the first minute: connections from before there was a table"}}
+	unknown := []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, equals(ctState(expr.CtStateBitNEW)), accept}
+	return []rule{{exprs: append(tcpFlags(syn, 0), unknown...), comment: "for the first minute: connections from before there was a table"}}
 }

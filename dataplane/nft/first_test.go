@@ -46,7 +46,7 @@ func TestFirstTable(t *testing.T) {
 			t.Errorf("connection %d was cut", i)
 		}
 	}
-	for limit := time.Now().Add(10 * time.Second); strings.Contains(p.nft("list", "table", "inet", "tierwall"), "tcp flags"); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(10 * time.Second); strings.Contains(p.nft("list", "table", "inet", "tierwall"), "for the first minute"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("the grace does not end")
 		}
@@ -71,7 +71,7 @@ func TestFirstTable(t *testing.T) {
 		t.Errorf("%d connections of which either end may have opened them, want 2", seen)
 	}
 	p.apply(New(Options{NetNS: int(p.router), Grace: time.Hour}), p.Program)
-	if strings.Contains(p.nft("list", "table", "inet", "tierwall"), "tcp flags") {
+	if strings.Contains(p.nft("list", "table", "inet", "tierwall"), "for the first minute") {
 		t.Error("a second process begins with a grace")
 	}
 }
@@ -92,7 +92,7 @@ func TestNoGrace(t *testing.T) {
 		t.Fatal("the connection does not work")
 	}
 	q.apply(New(Options{NetNS: int(q.router)}), q.Program)
-	if strings.Contains(q.nft("list", "table", "inet", "tierwall"), "tcp flags") {
+	if strings.Contains(q.nft("list", "table", "inet", "tierwall"), "for the first minute") {
 		t.Error("a grace where connections are tracked")
 	}
 	if !carries(open[0].server, open[0], true) {

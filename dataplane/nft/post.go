@@ -1,6 +1,8 @@
 package nft
 
 import (
+	"slices"
+
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
@@ -74,11 +76,12 @@ func labels() []byte {
 	return b
 }
 
-// outcomeChains end the early stages, and denials that are answered. What an
-// early stage allows must be known to the stages after it, and the packet's mark
-// is not ours: see docs/design/007-host-stages.md.
+// outcomeChains end what needs no policy, the early stages, and denials that are
+// answered. What an early stage allows must be known to the stages after it, and
+// the packet's mark is not ours: see docs/design/007-host-stages.md.
 func (b builder) outcomeChains() []chain {
 	list := []chain{
+		b.establishedChain(),
 		{name: b.of("go-on"), comment: "no rule of the stage decided", rules: []rule{forgetClass()}},
 		{name: b.accepted(verdict.Untracked), rules: []rule{forgetClass(), {exprs: []expr.Any{&expr.Notrack{}}}, to(accept)}},
 	}
@@ -108,15 +111,29 @@ const (
 	adminProhibited = 3
 )
 
-// acceptedEarly accepts what a policy before translation has allowed.
-func acceptedEarly() rule {
-	return rule{exprs: []expr.Any{
+// labelledEarly goes on for what belongs to a connection that a policy before
+// translation has allowed.
+func labelledEarly() []expr.Any {
+	return []expr.Any{
 		&expr.Ct{Key: expr.CtKeyLABELS, Register: reg1},
 		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 16, Mask: labels(), Xor: make([]byte, 16)},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: make([]byte, 16)},
-		&expr.Immediate{Register: reg1, Data: class(0)}, setClass(),
-		accept,
-	}, comment: "a policy before translation allowed it"}
+	}
+}
+
+// acceptedEarly accepts what a policy before translation has allowed.
+func acceptedEarly() rule {
+	return rule{exprs: append(labelledEarly(), &expr.Immediate{Register: reg1, Data: class(0)}, setClass(), accept),
+		comment: "a policy before translation allowed it"}
+}
+
+// noLongerEarly drops what begins with the addresses and ports of a connection that a
+// policy before translation allowed, when none allows it now. The label is still
+// there, cannot be taken off, and would let it past what follows. Where the normal
+// policy allows it, it comes about when the kernel has forgotten the last.
+func noLongerEarly() rule {
+	return rule{exprs: slices.Concat(opens(), labelledEarly(), []expr.Any{drop}),
+		comment: "a policy before translation allowed the last, and no longer does"}
 }
 
 // untracked asks the policy before connection tracking again about a packet that
@@ -165,15 +182,15 @@ func (b builder) earlyChains() []chain {
 	raw(untrackedInHook, nftables.ChainHookPrerouting, verdict.Ingress, expr.MetaKeyIIF)
 	raw(untrackedOutHook, nftables.ChainHookOutput, verdict.Egress, expr.MetaKeyOIF)
 	if b.hasEarly(verdict.PreDNAT) {
-		rules := []rule{known(nil), loopback(expr.MetaKeyIIF)}
+		rules := []rule{b.known(nil), loopback(expr.MetaKeyIIF)}
 		if b.hasEarly(verdict.Untracked) {
 			rules = append(rules, b.untracked(verdict.Ingress))
 		}
-		rules = append(rules, to(jumpTo(b.at(post{verdict.PreDNAT, verdict.Ingress}))))
+		rules = append(rules, to(jumpTo(b.at(post{verdict.PreDNAT, verdict.Ingress}))), noLongerEarly())
 		list = append(list, chain{name: preDNATHook, hook: &hook{*nftables.ChainHookPrerouting, manglePriority}, rules: rules})
 	}
 	if p := (post{verdict.Forward, verdict.Ingress}); b.needs[p] {
-		rules := append([]rule{known(nil)}, b.skips(verdict.Ingress)...)
+		rules := append([]rule{b.known(nil)}, b.skips(verdict.Ingress)...)
 		list = append(list, chain{name: forwardInHook, hook: &hook{*nftables.ChainHookForward, beforeFilter},
 			rules: append(rules, to(jumpTo(b.at(p))), forgetClass())})
 	}
