@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tierwall/tierwall/agent"
+	"github.com/tierwall/tierwall/labhost"
 	"github.com/tierwall/tierwall/standalone/controlplane"
 	"github.com/tierwall/tierwall/standalone/lab"
 )
@@ -128,7 +129,7 @@ func newRig(t *testing.T, flags ...string) *rig {
 		Name:      "faults",
 		Nodes:     []lab.Node{{Name: nodeName}},
 		Pods:      []lab.Pod{{Namespace: namespace, Name: "client", Node: nodeName}, {Namespace: namespace, Name: "server", Node: nodeName}},
-		Externals: []lab.External{{Name: "out"}},
+		Externals: []lab.External{{Name: "out", Names: []labhost.Record{}}}, Resolver: "out",
 	}, lab.Options{})
 	must(t, err)
 	t.Cleanup(func() {
