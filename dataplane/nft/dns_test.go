@@ -321,7 +321,7 @@ func TestDNSComesAndGoes(t *testing.T) {
 func TestNoQueue(t *testing.T) {
 	p := newPods(t)
 	p.pod(p.b, p.set(verdict.Ingress, verdict.Pod, p.no, p.no, nil), p.open[verdict.Egress])
-	p.Settings.DNS = &dataplane.DNS{Queue: testQueue, Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}}
+	p.DNS = &dataplane.DNS{Queue: testQueue, Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}}
 	d := p.dataplane()
 	d.queue = noQueue
 	p.apply(d, p.Program)

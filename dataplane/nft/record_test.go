@@ -110,7 +110,7 @@ func TestRecordDenied(t *testing.T) {
 		to := p.class(p.b.addrs...)
 		row := p.row(trace(verdict.Deny, 1), ports(verdict.TCP, trace(verdict.Allow, 0), trace(verdict.Deny, 1), [2]uint16{80, 80}))
 		p.pod(p.b, p.set(verdict.Ingress, verdict.Pod, row, p.no, nil), p.open[verdict.Egress])
-		p.Settings.Reject = reject
+		p.Reject = reject
 		d, heard := p.recorder(10)
 		p.apply(d, p.Program)
 		ask := func(to netip.AddrPort) {
@@ -159,7 +159,7 @@ func TestRecordEpochs(t *testing.T) {
 	d := New(Options{NetNS: int(p.router), FlowGroup: flowGroup})
 	p.apply(d, p.Program)
 	first := d.Recording()
-	p.Settings.Reject = true
+	p.Reject = true
 	p.apply(d, p.Program) // other rules: a new epoch
 	if got := d.Recording(); got != first || got.Tag == 0 || got.Group != flowGroup {
 		t.Errorf("recording is %+v, then %+v", first, got)

@@ -93,7 +93,7 @@ func startRecorded(record bool) (*recorded, error) {
 	}()
 	r.stop = func() {
 		cancel()
-		<-ended
+		_ = <-ended
 		n.Close()
 	}
 	time.Sleep(200 * time.Millisecond) // until it listens
