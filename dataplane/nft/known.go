@@ -18,7 +18,7 @@ import (
 // Such a SYN walks through policy as that of a new connection, and so does one that is
 // sent again. It is told from answers by its direction: what answers a SYN with a SYN
 // of its own opens the connection that the other end asks for. The labels of the
-// connection stay as they were: they can only be added to.
+// connection stay as they were: they can only be added to. The INIT of SCTP is the same.
 
 // known accepts the packets of connections that conntrack knows, and gives
 // those that fit none the verdict invalid, if it is not nil.
@@ -42,6 +42,7 @@ func (n names) established() string { return n.of("established") }
 func (b builder) establishedChain() chain {
 	return chain{name: b.established(), rules: []rule{
 		{exprs: append(opens(), back), comment: "a connection of the same addresses and ports begins"},
+		{exprs: append(opensSCTP(), back), comment: "an association of the same addresses and ports begins"},
 		to(accept),
 	}}
 }
@@ -66,5 +67,13 @@ const (
 // opens goes on for the first packet of a TCP connection, as the end sends it that
 // the kernel takes for the one that opened it.
 func opens() []expr.Any { return append(tcpFlags(syn|ack, syn), ofDirection(0)...) }
+
+// opensSCTP goes on for the first packet of an association, from either end: an INIT
+// stands alone, and where both ends send one, that of one is enough. The kernel lets
+// those of the other end through while it remembers an aborted association.
+func opensSCTP() []expr.Any {
+	const typeAt, isInit = 12, 1
+	return []expr.Any{meta(expr.MetaKeyL4PROTO), equals([]byte{verdict.SCTP}), header(typeAt, reg1), equals([]byte{isInit})}
+}
 
 func ctState(bit uint32) []byte { return binary.NativeEndian.AppendUint32(nil, bit) }

@@ -131,9 +131,12 @@ func acceptedEarly() rule {
 // policy before translation allowed, when none allows it now. The label is still
 // there, cannot be taken off, and would let it past what follows. Where the normal
 // policy allows it, it comes about when the kernel has forgotten the last.
-func noLongerEarly() rule {
-	return rule{exprs: slices.Concat(opens(), labelledEarly(), []expr.Any{drop}),
-		comment: "a policy before translation allowed the last, and no longer does"}
+func noLongerEarly() (list []rule) {
+	for _, begins := range [][]expr.Any{opens(), opensSCTP()} {
+		list = append(list, rule{exprs: slices.Concat(begins, labelledEarly(), []expr.Any{drop}),
+			comment: "a policy before translation allowed the last, and no longer does"})
+	}
+	return list
 }
 
 // untracked asks the policy before connection tracking again about a packet that
@@ -186,7 +189,8 @@ func (b builder) earlyChains() []chain {
 		if b.hasEarly(verdict.Untracked) {
 			rules = append(rules, b.untracked(verdict.Ingress))
 		}
-		rules = append(rules, to(jumpTo(b.at(post{verdict.PreDNAT, verdict.Ingress}))), noLongerEarly())
+		rules = append(rules, to(jumpTo(b.at(post{verdict.PreDNAT, verdict.Ingress}))))
+		rules = append(rules, noLongerEarly()...)
 		list = append(list, chain{name: preDNATHook, hook: &hook{*nftables.ChainHookPrerouting, manglePriority}, rules: rules})
 	}
 	if p := (post{verdict.Forward, verdict.Ingress}); b.needs[p] {
