@@ -93,7 +93,9 @@ func startRecorded(record bool) (*recorded, error) {
 	}()
 	r.stop = func() {
 		cancel()
-		_ = <-ended
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(os.Stderr, "flows: recording ended:", err)
+		}
 		n.Close()
 	}
 	time.Sleep(200 * time.Millisecond) // until it listens
