@@ -18,19 +18,19 @@ import (
 // are all that leads into one.
 func (b builder) baseChains() []chain {
 	at := func(s verdict.Stage, d verdict.Direction) rule { return to(jumpTo(b.at(post{s, d}))) }
-	forward := append(append([]rule{b.known(drop)}, b.graceRules()...), b.cutRules()...)
+	forward := append(append(b.known(drop), b.graceRules()...), b.cutRules()...)
 	forward = append(forward, to(jumpTo(b.of("from-pod"))), to(jumpTo(b.of("to-pod"))))
 	if b.needs[post{verdict.Forward, verdict.Egress}] {
 		forward = append(forward, at(verdict.Forward, verdict.Egress))
 	}
-	input := append(append([]rule{b.known(nil), loopback(expr.MetaKeyIIF)}, b.graceRules()...), b.cutRules()...)
+	input := append(append(append(b.known(nil), loopback(expr.MetaKeyIIF)), b.graceRules()...), b.cutRules()...)
 	input = append(input, rule{exprs: append(inSet(expr.MetaKeyIIFNAME, b.pods()), goTo(b.of("pod-to-host")))})
 	input = append(append(input, b.onPodInterfaces(expr.MetaKeyIIFNAME, goTo(b.of("pod-to-host")))...), []rule{
 		b.inPodNets(true, true),
 		b.inPodNets(false, true),
 		neighbours(hostNeighbours, accept),
 	}...)
-	output := append(append([]rule{b.known(nil), loopback(expr.MetaKeyOIF)}, b.graceRules()...), b.cutRules()...)
+	output := append(append(append(b.known(nil), loopback(expr.MetaKeyOIF)), b.graceRules()...), b.cutRules()...)
 	output = append(output, []rule{
 		{exprs: append(inSet(expr.MetaKeyOIFNAME, b.pods()), accept), comment: "the host reaches its own pods"},
 		neighbours(hostNeighbours, accept),

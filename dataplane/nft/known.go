@@ -2,6 +2,7 @@ package nft
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/google/nftables/expr"
 
@@ -21,8 +22,9 @@ import (
 // connection stay as they were: they can only be added to. The INIT of SCTP is the same.
 
 // known accepts the packets of connections that conntrack knows, and gives
-// those that fit none the verdict invalid, if it is not nil.
-func (b builder) known(invalid *expr.Verdict) rule {
+// those that fit none the verdict invalid, if it is not nil. Most packets of all are
+// TCP's with an ACK, which open nothing: they come first, without a look-up.
+func (b builder) known(invalid *expr.Verdict) []rule {
 	elements := []element{
 		{key: ctState(expr.CtStateBitESTABLISHED), verdict: jumpTo(b.established())},
 		{key: ctState(expr.CtStateBitRELATED), verdict: accept},
@@ -30,8 +32,11 @@ func (b builder) known(invalid *expr.Verdict) rule {
 	if invalid != nil {
 		elements = append(elements, element{key: ctState(expr.CtStateBitINVALID), verdict: invalid})
 	}
-	return rule{exprs: []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, vmap("")},
-		anonymous: &anonymous{byState, elements}}
+	isEstablished := []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, equals(ctState(expr.CtStateBitESTABLISHED))}
+	return []rule{
+		{exprs: slices.Concat(isEstablished, tcpFlags(ack, ack), []expr.Any{accept})},
+		{exprs: []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg1}, vmap("")}, anonymous: &anonymous{byState, elements}},
+	}
 }
 
 // established names the chain of what belongs to a connection of which the kernel

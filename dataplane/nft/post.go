@@ -185,7 +185,7 @@ func (b builder) earlyChains() []chain {
 	raw(untrackedInHook, nftables.ChainHookPrerouting, verdict.Ingress, expr.MetaKeyIIF)
 	raw(untrackedOutHook, nftables.ChainHookOutput, verdict.Egress, expr.MetaKeyOIF)
 	if b.hasEarly(verdict.PreDNAT) {
-		rules := []rule{b.known(nil), loopback(expr.MetaKeyIIF)}
+		rules := append(b.known(nil), loopback(expr.MetaKeyIIF))
 		if b.hasEarly(verdict.Untracked) {
 			rules = append(rules, b.untracked(verdict.Ingress))
 		}
@@ -194,7 +194,7 @@ func (b builder) earlyChains() []chain {
 		list = append(list, chain{name: preDNATHook, hook: &hook{*nftables.ChainHookPrerouting, manglePriority}, rules: rules})
 	}
 	if p := (post{verdict.Forward, verdict.Ingress}); b.needs[p] {
-		rules := append([]rule{b.known(nil)}, b.skips(verdict.Ingress)...)
+		rules := append(b.known(nil), b.skips(verdict.Ingress)...)
 		list = append(list, chain{name: forwardInHook, hook: &hook{*nftables.ChainHookForward, beforeFilter},
 			rules: append(rules, to(jumpTo(b.at(p))), forgetClass())})
 	}
