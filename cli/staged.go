@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"strings"
 	"time"
 
@@ -87,21 +86,11 @@ func stagedOf(cmd *cobra.Command, server *flowServer, since time.Time) (*stagedR
 	if err := server.get(cmd.Context(), flow.Path+"/together", flow.Filter{Since: since}.Values(), &flows); err != nil {
 		return nil, err
 	}
-	if r.Report, err = replay.Staged(state).Run(eachFlow(flows)); err != nil {
+	if r.Report, err = replay.Staged(state).Run(flow.Each(flows)); err != nil {
 		return nil, err
 	}
 	r.Possible = replay.PossibleOf(state)
 	return r, nil
-}
-
-func eachFlow(list []flow.Record) iter.Seq2[*flow.Record, error] {
-	return func(yield func(*flow.Record, error) bool) {
-		for i := range list {
-			if !yield(&list[i], nil) {
-				return
-			}
-		}
-	}
 }
 
 // stagedVerb is a command that does something to one staged policy.

@@ -2,6 +2,9 @@ package flow
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"iter"
 	"time"
 )
@@ -121,4 +124,29 @@ type Reader interface {
 type Event struct {
 	Record *Record
 	Lost   Loss
+}
+
+// Write writes the event as one of a stream of server-sent events.
+func (e Event) Write(w io.Writer) error {
+	kind, value := "flow", any(e.Record)
+	if e.Record == nil {
+		kind, value = "lost", e.Lost
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("event of flows: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, data)
+	return err
+}
+
+// Each gives the records of a list, in its order, without an error.
+func Each(list []Record) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		for i := range list {
+			if !yield(&list[i], nil) {
+				return
+			}
+		}
+	}
 }

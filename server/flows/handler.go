@@ -140,26 +140,13 @@ func (s *Store) serveFollow(w http.ResponseWriter, in *http.Request, a flow.Acce
 			if !ok {
 				return
 			}
-			err = writeEvent(w, e)
+			err = e.Write(w)
 			for n := len(events); n > 0 && err == nil; n-- {
 				if e, ok = <-events; !ok {
 					return
 				}
-				err = writeEvent(w, e)
+				err = e.Write(w)
 			}
 		}
 	}
-}
-
-func writeEvent(w http.ResponseWriter, e flow.Event) error {
-	kind, v := "flow", any(e.Record)
-	if e.Record == nil {
-		kind, v = "lost", e.Lost
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, data)
-	return err
 }

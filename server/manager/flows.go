@@ -1,9 +1,7 @@
 package manager
 
 import (
-	"encoding/json"
 	"fmt"
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -168,22 +166,9 @@ func (m *Manager) FollowFlows(w http.ResponseWriter, r *http.Request, _ FollowFl
 			if !open {
 				return
 			}
-			err = writeFlow(w, e)
+			err = e.Write(w)
 		}
 	}
-}
-
-func writeFlow(w http.ResponseWriter, e flow.Event) error {
-	kind, value := "flow", any(e.Record)
-	if e.Record == nil {
-		kind, value = "lost", e.Lost
-	}
-	data, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, data)
-	return err
 }
 
 // GetStaged implements ServerInterface.
@@ -225,23 +210,13 @@ func (m *Manager) replayStaged(r *http.Request, v *view, a flow.Access, since *t
 	if err != nil {
 		return err
 	}
-	changed, err := replay.Staged(v.state).Run(each(list))
+	changed, err := replay.Staged(v.state).Run(flow.Each(list))
 	if err != nil {
 		return err
 	}
 	out.Denied, out.Allowed, out.Possible = changed.Denied, changed.Allowed, replay.PossibleOf(v.state)
 	out.Unchanged, out.Unknown = int64(changed.Unchanged), int64(changed.Unknown)
 	return nil
-}
-
-func each(list []flow.Record) iter.Seq2[*flow.Record, error] {
-	return func(yield func(*flow.Record, error) bool) {
-		for i := range list {
-			if !yield(&list[i], nil) {
-				return
-			}
-		}
-	}
 }
 
 // DecideStaged implements ServerInterface.
