@@ -92,7 +92,7 @@ e2e-smoke: image ## a real cluster: docs/install.md as it stands, and our own sc
 	@test/cluster/e2e.sh smoke
 
 bench: ## the benchmarks, as a table and as bench.json; ONLY=REGEX for some
-	@$(GO) run ./test/bench -only '$(ONLY)' -o bench.json
+	@$(GO) run ./test/bench -only '$(value ONLY)' -o bench.json
 
 lint: ## static checks
 	$(GO) vet ./...
