@@ -90,7 +90,7 @@ func newNS(t *testing.T) netns.NsHandle {
 	defer home.Close()
 	ns, err := netns.New()
 	if err != nil {
-		t.Skipf("network namespaces cannot be made here: %v", err)
+		t.Fatal(err)
 	}
 	must(t, netns.Set(home))
 	t.Cleanup(func() { ns.Close() })

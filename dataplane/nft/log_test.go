@@ -78,21 +78,7 @@ func TestLog(t *testing.T) {
 	to := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(p.b.addrs[0], port) }
 	expect := func(what string, want ...string) {
 		t.Helper()
-		for _, w := range want {
-			select {
-			case got := <-heard:
-				if got != w {
-					t.Errorf("%s: heard %q, want %q", what, got, w)
-				}
-			case <-time.After(patience(true)):
-				t.Errorf("%s: heard nothing, want %q", what, w)
-			}
-		}
-		select {
-		case got := <-heard:
-			t.Errorf("%s: also heard %q", what, got)
-		case <-time.After(20 * time.Millisecond):
-		}
+		p.expect(t, what, heard, want...)
 	}
 	if !p.reaches(p.a.ns, "tcp", 0, to(80), true) {
 		t.Error("what is logged and allowed does not arrive")

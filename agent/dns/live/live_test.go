@@ -20,7 +20,7 @@ func TestOf(t *testing.T) {
 	}
 	runtime.LockOSThread() // and never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for _, args := range [][]string{
 		{"ip", "link", "set", "lo", "up"}, {"ip", "addr", "add", "192.0.2.1/32", "dev", "lo"}, {"ip", "addr", "add", "192.0.2.2/32", "dev", "lo"},
@@ -28,7 +28,7 @@ func TestOf(t *testing.T) {
 		{"nft", "add table inet t; add chain inet t o { type filter hook output priority 0; }; add rule inet t o ct state new accept"},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("%v: %v: %s", args, err, out)
+			t.Fatalf("%v: %v: %s", args, err, out)
 		}
 	}
 	asked := map[netip.Addr]bool{}
