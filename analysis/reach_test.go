@@ -17,6 +17,8 @@ func TestReach(t *testing.T) {
 		`all() && projectcalico.org/namespace == 'blue'`:                       {"endpoints of namespace blue", "what is of namespace blue"},
 		`pcns.projectcalico.org/name in {'blue', 'green'} && app/tier == 'BE'`: {`endpoints of namespaces blue, green with app/tier == "BE"`, `what is of namespaces blue, green with app/tier == "BE"`},
 		`pcns.color == 'red' && has(a)`:                                        {`endpoints of namespaces with color == "red" with has(a)`, `what is of namespaces with color == "red" with has(a)`},
+		`(pcns.color == 'red' || pcns.size == 'l') && has(a)`:                  {`endpoints of namespaces with (color == "red" || size == "l") with has(a)`, `what is of namespaces with (color == "red" || size == "l") with has(a)`},
+		`projectcalico.org/namespace in {'a, b', "it's"}`:                      {`endpoints of namespaces a, b, it's`, `what is of namespaces a, b, it's`},
 		`has(projectcalico.org/namespace)`:                                     {"endpoints of any namespace", "what is of any namespace"},
 		`!has(projectcalico.org/namespace)`:                                    {"endpoints of no namespace", "what is of no namespace"},
 		`pcsa.duty == 'batch' && projectcalico.org/orchestrator == 'k8s'`:      {`pods running as accounts with duty == "batch"`, `pods running as accounts with duty == "batch"`},
