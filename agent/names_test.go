@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"github.com/tierwall/tierwall/agent/dns"
+	"github.com/tierwall/tierwall/agent/dns/packet/packettest"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/fake"
 	"github.com/tierwall/tierwall/domain"
@@ -76,15 +76,7 @@ func lookUp(t *testing.T, name string, server netip.AddrPort, addrs ...string) [
 	if server.IsValid() {
 		from, to = to, from
 	}
-	b := make([]byte, 28, 28+len(payload))
-	b[0], b[9] = 0x45, 17
-	binary.BigEndian.PutUint16(b[2:], uint16(28+len(payload)))
-	copy(b[12:], from.Addr().AsSlice())
-	copy(b[16:], to.Addr().AsSlice())
-	binary.BigEndian.PutUint16(b[20:], from.Port())
-	binary.BigEndian.PutUint16(b[22:], to.Port())
-	binary.BigEndian.PutUint16(b[24:], uint16(8+len(payload)))
-	return append(b, payload...)
+	return packettest.UDP(from, to, payload)
 }
 
 // TestNames: what an earlier process knew is in the first tables; the kernel hands

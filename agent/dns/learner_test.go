@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/tierwall/tierwall/agent/dns/book"
+	"github.com/tierwall/tierwall/agent/dns/packet/packettest"
 	"github.com/tierwall/tierwall/domain"
 )
 
@@ -23,19 +24,6 @@ var (
 	client = netip.MustParseAddrPort("10.0.0.1:4000")
 	server = netip.MustParseAddrPort("10.96.0.10:53")
 )
-
-// datagram is a UDP packet.
-func datagram(from, to netip.AddrPort, payload []byte) []byte {
-	b := make([]byte, 28, 28+len(payload))
-	b[0], b[9] = 0x45, 17
-	binary.BigEndian.PutUint16(b[2:], uint16(28+len(payload)))
-	copy(b[12:], from.Addr().AsSlice())
-	copy(b[16:], to.Addr().AsSlice())
-	binary.BigEndian.PutUint16(b[20:], from.Port())
-	binary.BigEndian.PutUint16(b[22:], to.Port())
-	binary.BigEndian.PutUint16(b[24:], uint16(8+len(payload)))
-	return append(b, payload...)
-}
 
 // tcpSegment is a packet of the server's.
 func tcpSegment(sequence uint32, flags byte, payload []byte) []byte {
@@ -145,7 +133,7 @@ func (f *fixture) take(raw []byte) func() bool {
 }
 
 func (f *fixture) ask(id uint16, name string) {
-	f.Asked(datagram(client, server, packed(f.t, question(f.t, id, name))))
+	f.Asked(packettest.UDP(client, server, packed(f.t, question(f.t, id, name))))
 }
 
 func (f *fixture) known() {
@@ -190,7 +178,7 @@ func TestHeldUntilKnown(t *testing.T) {
 		f.ask(1, "www.example.com")
 		f.ask(2, "www.example.com")
 		answer := func(id uint16) []byte {
-			return datagram(server, client, reply(t, id, "www.example.com", "www.example.com. 60 CNAME x.cdn.net.", "x.cdn.net. 60 A 192.0.2.1"))
+			return packettest.UDP(server, client, reply(t, id, "www.example.com", "www.example.com. 60 CNAME x.cdn.net.", "x.cdn.net. 60 A 192.0.2.1"))
 		}
 		first, second := f.take(answer(1)), f.take(answer(2))
 		if first() || second() {
@@ -213,7 +201,7 @@ func TestHeldUntilKnown(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	inTime(t, nil, func(f *fixture) {
 		f.ask(1, "a.example.com")
-		gone := f.take(datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 60 A 192.0.2.1")))
+		gone := f.take(packettest.UDP(server, client, reply(t, 1, "a.example.com", "a.example.com. 60 A 192.0.2.1")))
 		time.Sleep(999 * time.Millisecond)
 		if gone() {
 			t.Error("let go too early")
@@ -236,16 +224,16 @@ func TestNotLearned(t *testing.T) {
 		packet  []byte
 		outcome string
 	}{
-		"another number":            {datagram(server, client, good(2, "a.example.com")), unasked},
-		"another question":          {datagram(server, client, good(1, "b.example.com")), unasked},
-		"another client":            {datagram(server, other, good(1, "a.example.com")), unasked},
-		"another server":            {datagram(other, client, good(1, "a.example.com")), unasked},
-		"a name nobody speaks of":   {datagram(server, client, good(9, "a.example.org")), nothing},
-		"a broken message":          {datagram(server, client, good(1, "a.example.com")[:30]), malformed},
-		"a loop":                    {datagram(server, client, loop), malformed},
+		"another number":            {packettest.UDP(server, client, good(2, "a.example.com")), unasked},
+		"another question":          {packettest.UDP(server, client, good(1, "b.example.com")), unasked},
+		"another client":            {packettest.UDP(server, other, good(1, "a.example.com")), unasked},
+		"another server":            {packettest.UDP(other, client, good(1, "a.example.com")), unasked},
+		"a name nobody speaks of":   {packettest.UDP(server, client, good(9, "a.example.org")), nothing},
+		"a broken message":          {packettest.UDP(server, client, good(1, "a.example.com")[:30]), malformed},
+		"a loop":                    {packettest.UDP(server, client, loop), malformed},
 		"no packet":                 {[]byte{0x45, 0}, malformed},
-		"an address of the machine": {datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 60 A 127.0.0.1")), nothing},
-		"smuggled records":          {datagram(server, client, reply(t, 1, "a.example.com", "www.example.com. 60 A 192.0.2.1")), nothing},
+		"an address of the machine": {packettest.UDP(server, client, reply(t, 1, "a.example.com", "a.example.com. 60 A 127.0.0.1")), nothing},
+		"smuggled records":          {packettest.UDP(server, client, reply(t, 1, "a.example.com", "www.example.com. 60 A 192.0.2.1")), nothing},
 	} {
 		inTime(t, nil, func(f *fixture) {
 			f.ask(1, "a.example.com")
@@ -264,7 +252,7 @@ func TestNotLearned(t *testing.T) {
 // TestLateQuery: the copy of a query may be read after its answer.
 func TestLateQuery(t *testing.T) {
 	inTime(t, nil, func(f *fixture) {
-		gone := f.take(datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 60 A 192.0.2.1")))
+		gone := f.take(packettest.UDP(server, client, reply(t, 1, "a.example.com", "a.example.com. 60 A 192.0.2.1")))
 		time.Sleep(2 * time.Millisecond)
 		if gone() {
 			t.Error("let go before its query was heard of")
@@ -313,7 +301,7 @@ func TestExpiry(t *testing.T) {
 		asked := 0
 		f.live = func(addrs map[netip.Addr]bool) (map[netip.Addr]bool, error) { asked++; return live, nil }
 		f.ask(1, "a.example.com")
-		f.take(datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 20 A 192.0.2.1", "a.example.com. 20 A 192.0.2.2")))
+		f.take(packettest.UDP(server, client, reply(t, 1, "a.example.com", "a.example.com. 20 A 192.0.2.1", "a.example.com. 20 A 192.0.2.2")))
 		f.known()
 		time.Sleep(19 * time.Second)
 		f.has("a.example.com[192.0.2.1 192.0.2.2]")
@@ -328,7 +316,7 @@ func TestExpiry(t *testing.T) {
 			t.Errorf("conntrack was asked %d times in an hour", asked)
 		}
 		f.live = func(map[netip.Addr]bool) (map[netip.Addr]bool, error) { return nil, fmt.Errorf("no conntrack") }
-		f.take(datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 20 A 192.0.2.1")))
+		f.take(packettest.UDP(server, client, reply(t, 1, "a.example.com", "a.example.com. 20 A 192.0.2.1")))
 		f.known()
 	})
 }
@@ -341,11 +329,11 @@ func TestRestart(t *testing.T) {
 		options := func(o *Options) { o.File = file }
 		f := newFixture(t, options)
 		f.ask(1, "a.example.com")
-		f.take(datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 30 A 192.0.2.1", "a.example.com. 90 A 192.0.2.2")))
+		f.take(packettest.UDP(server, client, reply(t, 1, "a.example.com", "a.example.com. 30 A 192.0.2.1", "a.example.com. 90 A 192.0.2.2")))
 		f.known()
 		next := newFixture(t, options)
 		next.has("a.example.com[192.0.2.1 192.0.2.2]")
-		if !next.take(datagram(server, client, reply(t, 9, "a.example.com")))() {
+		if !next.take(packettest.UDP(server, client, reply(t, 9, "a.example.com")))() {
 			t.Error("an empty answer waits")
 		}
 		time.Sleep(40 * time.Second)
@@ -356,7 +344,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("another epoch forgets %v", gone)
 		}
 		last.ask(1, "b.example.com")
-		last.take(datagram(server, client, reply(t, 1, "b.example.com", "b.example.com. 30 A 192.0.2.3")))
+		last.take(packettest.UDP(server, client, reply(t, 1, "b.example.com", "b.example.com. 30 A 192.0.2.3")))
 		again := newFixture(t, options)
 		again.Set(last.Settings, 0, 1)
 		again.has("b.example.com[192.0.2.3]")
@@ -382,7 +370,7 @@ func TestBeforePolicy(t *testing.T) {
 	inTime(t, nil, func(f *fixture) {
 		f.wanted = nil
 		f.ask(1, "a.example.org")
-		if !f.take(datagram(server, client, reply(t, 1, "a.example.org", "a.example.org. 60 A 192.0.2.1")))() {
+		if !f.take(packettest.UDP(server, client, reply(t, 1, "a.example.org", "a.example.org. 60 A 192.0.2.1")))() {
 			t.Error("held")
 		}
 		f.has("a.example.org[192.0.2.1]")
@@ -394,7 +382,7 @@ func TestBoundsAreSaid(t *testing.T) {
 		var records []string
 		for i := range 8 {
 			f.ask(uint16(i), fmt.Sprintf("n%d.example.com", i))
-			f.take(datagram(server, client, reply(t, uint16(i), fmt.Sprintf("n%d.example.com", i), fmt.Sprintf("n%d.example.com. 60 A 192.0.2.%d", i, i))))
+			f.take(packettest.UDP(server, client, reply(t, uint16(i), fmt.Sprintf("n%d.example.com", i), fmt.Sprintf("n%d.example.com. 60 A 192.0.2.%d", i, i))))
 			records = append(records, fmt.Sprintf("many.example.com. 60 A 192.0.3.%d", i))
 		}
 		f.known()
@@ -412,7 +400,7 @@ func TestBoundsAreSaid(t *testing.T) {
 			t.Errorf("there is room again, and the status is %q", f.Status())
 		}
 		f.ask(1, "many.example.com")
-		f.take(datagram(server, client, reply(t, 1, "many.example.com", records...)))
+		f.take(packettest.UDP(server, client, reply(t, 1, "many.example.com", records...)))
 		f.known()
 		if got := testutil.ToFloat64(f.metrics.refused.WithLabelValues(refusedName)); got != 4 || len(f.now["many.example.com"]) != 4 {
 			t.Errorf("%v made room, %v are left", got, f.now)
@@ -423,7 +411,7 @@ func TestBoundsAreSaid(t *testing.T) {
 func TestReport(t *testing.T) {
 	inTime(t, nil, func(f *fixture) {
 		f.ask(1, "a.example.com")
-		f.take(datagram(server, client, reply(t, 1, "a.example.com", "a.example.com. 20 A 192.0.2.1")))
+		f.take(packettest.UDP(server, client, reply(t, 1, "a.example.com", "a.example.com. 20 A 192.0.2.1")))
 		f.known()
 		known, gone, left := f.Report(false)
 		if len(known) != 1 || known[0].Name != "a.example.com" || known[0].Server != server.Addr() || len(gone)+left != 0 {
