@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,56 +52,53 @@ type Change struct {
 // Evidence is how many flows a Change has at most.
 const Evidence = 3
 
-// engine decides by the tables of one state.
-type engine struct{ tables *table.Tables }
+// Replayer answers for one pair of states. It must not be used by several at
+// once.
+type Replayer struct {
+	places places
+	// bySourcePort says that policy asks for the source's port somewhere.
+	bySourcePort bool
+	known        map[question]answer
+}
 
-// newEngine compiles a state as a whole.
-func newEngine(s *model.State) engine {
+// question is what a decision depends on. Flows between other ends of the same
+// kinds have the same answer.
+type question struct {
+	source, destination kindID
+	// noEgress and noIngress say that an end is not asked.
+	noEgress, noIngress bool
+	protocol            uint8
+	from, to            uint16 // ports
+}
+
+// answer is what the states say: what holds, and what would.
+type answer [2]sides
+
+// maxKnown bounds what is remembered; deciding again costs little.
+const maxKnown = 1 << 18
+
+// New compares what holds with what would. Both states must have the same
+// endpoints.
+func New(now, then *model.State) *Replayer {
+	r := &Replayer{known: map[question]answer{}}
+	r.places = newPlaces(now, [2]*table.Tables{tablesOf(now), tablesOf(then)})
+	for _, t := range r.places.tables {
+		for _, row := range t.Rows {
+			r.bySourcePort = r.bySourcePort || slices.ContainsFunc(row.Protocols, func(p table.Protocol) bool { return len(p.Bands) > 1 })
+		}
+	}
+	return r
+}
+
+// tablesOf compiles a state as a whole.
+func tablesOf(s *model.State) *table.Tables {
 	c := compile.New(compile.Options{})
 	var changes []model.Change
 	for _, o := range s.Objects() {
 		changes = append(changes, model.Put(o))
 	}
 	c.Apply(changes...)
-	return engine{c.Tables()}
-}
-
-// Replayer answers for one pair of states. It must not be used by several at
-// once.
-type Replayer struct {
-	now, then engine
-	state     *model.State
-	// alike are pods by namespace and labels; owner is who has an address.
-	alike map[[2]string][]*model.Endpoint
-	known map[tuple]answer
-}
-
-// tuple is what a decision depends on, and how far the node asked.
-type tuple struct {
-	source, destination flow.End
-	protocol, icmp      string
-	port                uint16
-}
-
-// answer is what the states say of a tuple.
-type answer struct {
-	ok            bool
-	before, after verdict.Verdict
-	// was and is are the decisions where they differ.
-	was, is *flow.Decision
-}
-
-// New compares what holds with what would. Both states must have the same
-// endpoints.
-func New(now, then *model.State) *Replayer {
-	r := &Replayer{now: newEngine(now), then: newEngine(then), state: now, alike: map[[2]string][]*model.Endpoint{}, known: map[tuple]answer{}}
-	for _, e := range now.SortedEndpoints() {
-		if e.ID.Kind == verdict.Pod {
-			k := [2]string{e.ID.Namespace, flow.Labels(e.Labels)}
-			r.alike[k] = append(r.alike[k], e)
-		}
-	}
-	return r
+	return c.Tables()
 }
 
 // Staged compares what is enforced in a state with what would be if everything
@@ -112,35 +108,46 @@ func Staged(s *model.State) *Replayer { return New(s, s.Pending()) }
 // Pending returns what would be of a flow; nil if both states decide alike and by
 // the same way, or if an end is not known.
 func (r *Replayer) Pending(f *flow.Record) *flow.Pending {
-	p, from, to, ok := r.packet(f)
-	if !ok {
+	from, to, a, ok := r.answer(f)
+	if !ok || a[0].same(a[1]) {
 		return nil
 	}
-	before, after := r.now.decide(p, from, to), r.then.decide(p, from, to)
-	if before.egress.same(after.egress) && before.ingress.same(after.ingress) {
-		return nil
-	}
-	out := &flow.Pending{Verdict: flow.Verdict(after.verdict())}
+	out := &flow.Pending{Verdict: flow.Verdict(a[1].verdict())}
 	if f.Egress != nil {
-		out.Egress = after.egress.flow()
+		out.Egress = decisionOf(a[1].egress, from)
 	}
 	if f.Ingress != nil || f.Egress == nil {
-		out.Ingress = after.ingress.flow()
+		out.Ingress = decisionOf(a[1].ingress, to)
 	}
 	return out
 }
 
-// Run reads flows and sums up what would change.
+// group is what changes are put together by.
+type group struct {
+	source, destination, protocol, icmp string
+	port                                uint16
+	verdict                             verdict.Verdict
+}
+
+// counted is a change, with its connections by who told of them.
+type counted struct {
+	Change
+	by map[flow.Reporter]uint64
+}
+
+func (c *counted) add(f *flow.Record) {
+	c.by[f.Reporter] += f.Connections
+	if f.Last.After(c.Last) {
+		c.Last = f.Last
+	}
+	if len(c.Flows) < Evidence {
+		c.Flows = append(c.Flows, *f)
+	}
+}
+
+// Run reads flows and sums up what would change. A record is not kept after the
+// next one is asked for.
 func (r *Replayer) Run(flows iter.Seq2[*flow.Record, error]) (*Report, error) {
-	type group struct {
-		source, destination, protocol, icmp string
-		port                                uint16
-		verdict                             verdict.Verdict
-	}
-	type counted struct {
-		Change
-		by map[flow.Reporter]uint64
-	}
 	groups := map[group]*counted{}
 	out := &Report{Denied: []Change{}, Allowed: []Change{}}
 	for f, err := range flows {
@@ -150,28 +157,22 @@ func (r *Replayer) Run(flows iter.Seq2[*flow.Record, error]) (*Report, error) {
 		if f.Connections == 0 {
 			continue
 		}
-		a := r.answer(f)
+		from, to, a, ok := r.answer(f)
 		switch {
-		case !a.ok:
+		case !ok:
 			out.Unknown += f.Connections
 			continue
-		case a.before == a.after:
+		case a[0].verdict() == a[1].verdict():
 			out.Unchanged += f.Connections
 			continue
 		}
-		k := group{f.Source.Group(), f.Destination.Group(), f.Protocol, f.ICMP, f.Port, a.after}
+		k := group{from.group, to.group, f.Protocol, f.ICMP, f.Port, a[1].verdict()}
 		g := groups[k]
 		if g == nil {
-			g = &counted{Change{Source: k.source, Destination: k.destination, Protocol: k.protocol, Port: k.port, ICMP: k.icmp, Before: a.was, After: a.is}, map[flow.Reporter]uint64{}}
+			g = &counted{changeOf(k, from, to, a), map[flow.Reporter]uint64{}}
 			groups[k] = g
 		}
-		g.by[f.Reporter] += f.Connections
-		if f.Last.After(g.Last) {
-			g.Last = f.Last
-		}
-		if len(g.Flows) < Evidence {
-			g.Flows = append(g.Flows, *f)
-		}
+		g.add(f)
 	}
 	for k, g := range groups {
 		for _, n := range g.by { // both ends tell of the same connections
@@ -185,145 +186,115 @@ func (r *Replayer) Run(flows iter.Seq2[*flow.Record, error]) (*Report, error) {
 	}
 	for _, list := range [][]Change{out.Denied, out.Allowed} {
 		slices.SortFunc(list, func(a, b Change) int {
-			return cmp.Or(cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Destination, b.Destination), cmp.Compare(a.Port, b.Port), cmp.Compare(a.ICMP, b.ICMP))
+			return cmp.Or(cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Destination, b.Destination),
+				cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), cmp.Compare(a.ICMP, b.ICMP))
 		})
 	}
 	return out, nil
 }
 
-// answer decides a flow in both states, once for all that are alike.
-func (r *Replayer) answer(f *flow.Record) answer {
-	k := tuple{f.Source, f.Destination, f.Protocol, f.ICMP, f.Port}
-	if a, ok := r.known[k]; ok {
-		return a
+// changeOf begins a change with the decisions of the end at which it differs.
+func changeOf(k group, from, to *place, a answer) Change {
+	c := Change{Source: k.source, Destination: k.destination, Protocol: k.protocol, Port: k.port, ICMP: k.icmp}
+	if denies(a[0].egress) != denies(a[1].egress) {
+		c.Before, c.After = decisionOf(a[0].egress, from), decisionOf(a[1].egress, from)
+	} else {
+		c.Before, c.After = decisionOf(a[0].ingress, to), decisionOf(a[1].ingress, to)
 	}
-	var a answer
-	if p, from, to, ok := r.packet(f); ok {
-		before, after := r.now.decide(p, from, to), r.then.decide(p, from, to)
-		a = answer{ok: true, before: before.verdict(), after: after.verdict()}
-		if a.before != a.after {
-			a.was, a.is = before.ingress.flow(), after.ingress.flow()
-			if before.egress.denies() != after.egress.denies() {
-				a.was, a.is = before.egress.flow(), after.egress.flow()
-			}
-		}
-	}
-	if len(r.known) > 1<<20 {
-		clear(r.known)
-	}
-	r.known[k] = a
-	return a
+	return c
 }
 
-// packet returns the flow's first packet as it would be now, and who is asked
-// about it at each end. It reports false if an end is gone that nothing is like.
-func (r *Replayer) packet(f *flow.Record) (p verdict.Packet, from, to verdict.EndpointID, ok bool) {
-	p.Protocol = protocolOf(f.Protocol)
-	p.SrcPort, p.DstPort = f.SourcePort, f.Port
-	if verdict.HasPorts(p.Protocol) && p.SrcPort == 0 {
-		p.SrcPort = 32768 // one of several
+// answer decides a flow in both states, once for all that are alike. It reports
+// false if an end is gone that nothing is like.
+func (r *Replayer) answer(f *flow.Record) (from, to *place, a answer, ok bool) {
+	from, to = r.places.of(f.Source), r.places.of(f.Destination)
+	if !from.found || !to.found || from.is4 != to.is4 {
+		return from, to, a, false
+	}
+	q := question{source: from.kind, destination: to.kind, protocol: protocolOf(f.Protocol), to: f.Port}
+	if r.bySourcePort {
+		q.from = f.SourcePort
+	}
+	if verdict.HasPorts(q.protocol) && q.from == 0 {
+		q.from = 32768 // one of several
 	}
 	if t, c, found := strings.Cut(f.ICMP, "/"); found {
 		a, _ := strconv.ParseUint(t, 10, 8)
 		b, _ := strconv.ParseUint(c, 10, 8)
-		p.DstPort = verdict.ICMPKey(uint8(a), uint8(b))
+		q.to = verdict.ICMPKey(uint8(a), uint8(b))
 	}
-	if p.Src, from, ok = r.end(f.Source); !ok {
-		return p, from, to, false
-	}
-	if p.Dst, to, ok = r.end(f.Destination); !ok {
-		return p, from, to, false
-	}
-	host := func(e flow.End) bool { return e.Kind == flow.Host || e.Kind == flow.Node }
 	if f.Source.Node != "" && f.Source.Node == f.Destination.Node { // semantics.md section 11
 		switch {
-		case host(f.Source):
-			from, to = verdict.EndpointID{}, verdict.EndpointID{}
-		case host(f.Destination):
-			to = verdict.EndpointID{}
+		case isHost(f.Source):
+			q.noEgress, q.noIngress = true, true
+		case isHost(f.Destination):
+			q.noIngress = true
 		}
 	}
-	return p, from, to, p.Src.Is4() == p.Dst.Is4()
-}
-
-// end finds an end as it is now: itself, or, if it is gone, one of its namespace
-// with its labels.
-func (r *Replayer) end(e flow.End) (netip.Addr, verdict.EndpointID, bool) {
-	switch e.Kind {
-	case flow.Host:
-		id := verdict.EndpointID{Kind: verdict.Host, Name: e.Name}
-		if r.state.Endpoints[id] == nil {
-			id = verdict.EndpointID{}
+	if a, ok = r.known[q]; !ok {
+		a = r.decide(q)
+		if len(r.known) >= maxKnown {
+			clear(r.known)
 		}
-		return e.Address, id, true
-	case flow.Pod:
-		id := verdict.EndpointID{Kind: verdict.Pod, Namespace: e.Namespace, Name: e.Name}
-		list := r.alike[[2]string{e.Namespace, e.Labels}]
-		if now := r.state.Endpoints[id]; now != nil {
-			list = append([]*model.Endpoint{now}, list...)
+		r.known[q] = a
+	}
+	return from, to, a, true
+}
+
+func isHost(e flow.End) bool { return e.Kind == flow.Host || e.Kind == flow.Node }
+
+// decide asks both states.
+func (r *Replayer) decide(q question) (a answer) {
+	from, to := r.places.kinds[q.source], r.places.kinds[q.destination]
+	for i, t := range r.places.tables {
+		if s := from.sets[i][verdict.Egress]; s != nil && !q.noEgress {
+			a[i].egress = t.RowOf(s, to.classes[i], to.family).Decide(q.protocol, q.from, q.to)
 		}
-		for _, now := range list {
-			if slices.Contains(now.Addrs, e.Address) {
-				return e.Address, now.ID, true
-			}
+		if s := to.sets[i][verdict.Ingress]; s != nil && !q.noIngress {
+			a[i].ingress = t.RowOf(s, from.classes[i], from.family).Decide(q.protocol, q.from, q.to)
 		}
-		for _, now := range list {
-			for _, a := range now.Addrs {
-				if a.Is4() == e.Address.Is4() {
-					return a, now.ID, true
-				}
-			}
-		}
-		return netip.Addr{}, verdict.EndpointID{}, false
 	}
-	return e.Address, verdict.EndpointID{}, true
+	return a
 }
 
-// side is the decision of one end, if one is asked there.
-type side struct {
-	decision *table.Decision
-	id       verdict.EndpointID
-}
+// sides are the decisions of a connection's ends; nil where none is asked.
+type sides struct{ egress, ingress *table.Decision }
 
-// sides are those of a connection.
-type sides struct{ egress, ingress side }
+func denies(d *table.Decision) bool { return d != nil && d.Verdict == verdict.Deny }
 
-func (e engine) decide(p verdict.Packet, from, to verdict.EndpointID) (s sides) {
-	if from.Kind != verdict.NoEndpoint {
-		s.egress = side{e.tables.Lookup(from, verdict.Egress, p), from}
+func (s sides) same(o sides) bool { return same(s.egress, o.egress) && same(s.ingress, o.ingress) }
+
+func same(a, b *table.Decision) bool {
+	if a == nil || b == nil {
+		return a == b
 	}
-	if to.Kind != verdict.NoEndpoint {
-		s.ingress = side{e.tables.Lookup(to, verdict.Ingress, p), to}
-	}
-	return s
-}
-
-func (s side) denies() bool { return s.decision != nil && s.decision.Verdict == verdict.Deny }
-
-func (s side) same(o side) bool {
-	if s.decision == nil || o.decision == nil {
-		return s.decision == o.decision
-	}
-	return s.decision.Equal(o.decision)
-}
-
-func (s side) flow() *flow.Decision {
-	if s.decision == nil {
-		return nil
-	}
-	return &flow.Decision{Endpoint: s.id.String(), Trace: s.decision.Trace()}
+	return a.Equal(b)
 }
 
 func (s sides) verdict() verdict.Verdict {
-	if s.egress.denies() || s.ingress.denies() {
+	if denies(s.egress) || denies(s.ingress) {
 		return verdict.Deny
 	}
 	return verdict.Allow
 }
 
+// decisionOf writes a decision as that of an end.
+func decisionOf(d *table.Decision, at *place) *flow.Decision {
+	if d == nil {
+		return nil
+	}
+	return &flow.Decision{Endpoint: at.id.String(), Trace: d.Trace()}
+}
+
 // protocolOf reads what verdict.ProtocolName writes; 0 for what it does not.
 func protocolOf(name string) uint8 {
-	for _, n := range []uint8{verdict.TCP, verdict.UDP, verdict.ICMP, verdict.ICMPv6, verdict.SCTP, verdict.UDPLite} {
+	switch name {
+	case "TCP":
+		return verdict.TCP
+	case "UDP":
+		return verdict.UDP
+	}
+	for _, n := range []uint8{verdict.ICMP, verdict.ICMPv6, verdict.SCTP, verdict.UDPLite} {
 		if verdict.ProtocolName(n) == name {
 			return n
 		}

@@ -141,3 +141,36 @@ func TestEnforcingCutsThose(t *testing.T) {
 		t.Errorf("only %d flows, of which %d change", asked, changed)
 	}
 }
+
+// TestKinds: what is remembered of one flow answers for another only if nothing
+// tells them apart: not the source's port where policy asks for it, and not the
+// node of a host, which may reach its own pods.
+func TestKinds(t *testing.T) {
+	s := model.NewState()
+	s.Apply(model.Put(pod("blue", "fe-1", "10.0.0.1")), model.Put(pod("blue", "fe-2", "10.0.0.4")), model.Put(pod("blue", "be-1", "10.0.0.2")))
+	staged := policy("StagedNetworkPolicy", "be", 80)
+	staged.Rules[verdict.Ingress][0].Source.Ports = []model.PortRange{{From: 1000, To: 1999}}
+	s.Apply(model.Put(&model.StagedPolicy{ID: staged.ID, Replaces: verdict.PolicyID{Kind: "NetworkPolicy", Namespace: "blue", Name: "be"}, Policy: staged}))
+	node := func(name string) flow.End {
+		return flow.End{Kind: flow.Node, Name: name, Node: name, Address: netip.MustParseAddr("192.0.2.1")}
+	}
+	fe1, fe2 := end("blue", "fe-1", "10.0.0.1"), end("blue", "fe-2", "10.0.0.4")
+	r := Staged(s)
+	for _, row := range []struct {
+		from  flow.End
+		sport uint16
+		cut   bool
+	}{
+		{fe1, 1500, false}, {fe2, 1500, false}, {fe1, 2000, true}, {fe2, 2000, true}, {fe1, 0, true}, {fe2, 1999, false},
+		{node("n2"), 2000, true}, {node("n1"), 2000, false}, {node("n2"), 2000, true},
+	} {
+		f := flow.Record{Source: row.from, Destination: end("blue", "be-1", "10.0.0.2"), Protocol: "TCP", SourcePort: row.sport, Port: 80, Connections: 1, Ingress: &flow.Decision{}}
+		got, err := r.Run(seq(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cut := len(got.Denied) == 1; cut != row.cut || (r.Pending(&f) != nil) != (row.cut || row.from.Name != "n1") {
+			t.Errorf("%s, port %d: cut %t, want %t", row.from, row.sport, cut, row.cut)
+		}
+	}
+}

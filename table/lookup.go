@@ -57,11 +57,15 @@ func setIn(spans []Span, local netip.Addr) SetID {
 }
 
 // Row returns the row of a set for a peer's address.
-func (t *Tables) Row(s *Set, peer netip.Addr) *Row {
-	if id, ok := s.Rows[t.Class(peer)]; ok {
+func (t *Tables) Row(s *Set, peer netip.Addr) *Row { return t.RowOf(s, t.Class(peer), Family(peer)) }
+
+// RowOf returns the row of a set for a class of peers of a family, which is an
+// index into Set.Default.
+func (t *Tables) RowOf(s *Set, c ClassID, family int) *Row {
+	if id, ok := s.Rows[c]; ok {
 		return t.Rows[id]
 	}
-	return t.Rows[s.Default[Family(peer)]]
+	return t.Rows[s.Default[family]]
 }
 
 // Decide returns the decision of the row for a protocol and ports.
