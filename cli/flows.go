@@ -36,6 +36,7 @@ func (o *flowFilter) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.rule, "rule", -1, "and this rule of it, from 0")
 	f.StringVar(&o.Tier, "tier", "", "those that met this tier")
 	f.StringVar(&o.port, "port", "", "tcp/80, udp/53, icmp; 80 is tcp/80")
+	f.StringVar(&o.Event, "event", "", "connection or log: connections alone, or what Log rules logged")
 	f.StringVar((*string)(&o.Reporter), "reporter", "", "source or destination: the end whose node tells")
 	f.StringVar(&o.Node, "node", "", "the node that tells")
 	f.StringVar(&o.Newly, "newly", "", "denied, allowed or any: those that enforcing all that is staged would change so")
@@ -102,7 +103,8 @@ func flowsCommand() *cobra.Command {
 		Short: "what happened: connections and denied attempts, with the rules that decided",
 		Long: "Lists what agents have recorded, the oldest first, as far as you may see it: everything, or what has an\n" +
 			"end in a namespace in which you may get flows.tierwall.dev. It asks `tierwall server`.\n\n" +
-			"A connection that lasts is told of twice: when it begins, and, with its bytes, when it ends.",
+			"A connection that lasts is told of when it begins, while it lasts with what has passed since, and when it ends.\n" +
+			"What a Log rule logged is a line of its own, with the rule and its prefix.",
 		Example: "  tierwall flows --follow --verdict deny\n  tierwall flows -n blue --since 10m -o csv\n  tierwall flows --policy security/block-red -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -157,7 +159,7 @@ func missing(w io.Writer, l flow.Loss) {
 	for _, p := range []struct {
 		n    uint64
 		what string
-	}{{l.Denied, "denied attempts"}, {l.Connections, "events of connections"}, {l.Records, "records"}} {
+	}{{l.Denied, "denied attempts"}, {l.Connections, "events of connections"}, {l.Records, "records"}, {l.Logged, "packets that Log rules met"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
@@ -227,7 +229,7 @@ func flowCells(r *flow.Record) []string {
 		sport = strconv.Itoa(int(r.SourcePort))
 	}
 	return []string{
-		r.Last.Format(time.RFC3339Nano), r.Verdict.String(), strconv.FormatUint(r.Connections, 10), r.Source.Shown(), r.Destination.Shown(),
+		r.Last.Format(time.RFC3339Nano), shownVerdict(r), strconv.FormatUint(r.Connections, 10), r.Source.Shown(), r.Destination.Shown(),
 		r.Protocol, cmp.Or(r.ICMP, strconv.Itoa(int(r.Port))), direction, reason, tier, policy, rule, r.Newly(),
 		strconv.FormatUint(r.Out.Bytes, 10), strconv.FormatUint(r.In.Bytes, 10), r.Node, r.Source.Address.String(), sport, r.Destination.Address.String(),
 	}
@@ -235,6 +237,12 @@ func flowCells(r *flow.Record) []string {
 
 // decided says what made the verdict.
 func decided(r *flow.Record) (direction, reason, tier, policy, rule string) {
+	if l := r.Logged; l != nil {
+		if policy = l.Policy; l.Profile != "" {
+			policy = "Profile//" + l.Profile
+		}
+		return l.Direction, "logged", l.Tier, policy, strconv.Itoa(l.Rule)
+	}
 	d := r.Deciding()
 	if d == nil {
 		return "", "", "", "", ""
@@ -267,15 +275,15 @@ func decided(r *flow.Record) (direction, reason, tier, policy, rule string) {
 func (p *flowPrinter) line(r *flow.Record) error {
 	var b strings.Builder
 	b.WriteString(p.paint.faint(r.Last.Local().Format("15:04:05.000")) + " ")
-	b.WriteString(p.paint.verdict(r.Verdict.String(), fmt.Sprintf("%-5s", r.Verdict)) + " ")
+	b.WriteString(p.paint.verdict(shownVerdict(r), fmt.Sprintf("%-5s", shownVerdict(r))) + " ")
 	b.WriteString(p.paint.bold(r.Source.Shown()) + " -> " + p.paint.bold(r.Destination.Shown()) + " " + flowPort(r))
-	if r.Connections > 1 {
-		fmt.Fprintf(&b, " x%d", r.Connections)
+	if n := timesSeen(r); n > 1 {
+		fmt.Fprintf(&b, " x%d", n)
 	}
-	if r.Connections == 0 && r.Ended {
+	if r.Connections == 0 && r.Ended && r.Logged == nil {
 		b.WriteString(" ended")
 	}
-	if r.Ended && r.Verdict == flow.Verdict(verdict.Allow) && r.Out.Bytes+r.In.Bytes > 0 {
+	if r.Verdict == flow.Verdict(verdict.Allow) && r.Out.Bytes+r.In.Bytes > 0 {
 		fmt.Fprintf(&b, " %s out, %s in", bytesText(r.Out.Bytes), bytesText(r.In.Bytes))
 	}
 	if why := flowReason(r); why != "" {
@@ -286,6 +294,22 @@ func (p *flowPrinter) line(r *flow.Record) error {
 	}
 	_, err := fmt.Fprintln(p.out, b.String())
 	return err
+}
+
+// shownVerdict is "log" for what a Log rule logged.
+func shownVerdict(r *flow.Record) string {
+	if r.Logged != nil {
+		return "log"
+	}
+	return r.Verdict.String()
+}
+
+// timesSeen is how many connections, attempts or logged packets a record is of.
+func timesSeen(r *flow.Record) uint64 {
+	if r.Logged != nil {
+		return r.Logged.Packets
+	}
+	return r.Connections
 }
 
 func flowPort(r *flow.Record) string {
@@ -301,9 +325,14 @@ func flowPort(r *flow.Record) string {
 
 func flowReason(r *flow.Record) string {
 	direction, reason, tier, policy, rule := decided(r)
+	if r.Logged != nil && direction == "" {
+		direction = "ingress or egress"
+	}
 	switch {
 	case direction == "":
 		return ""
+	case r.Logged != nil && tier != "":
+		return fmt.Sprintf("%s: rule %s of %s in tier %s, %q", direction, rule, policy, tier, r.Logged.Prefix)
 	case rule != "" && tier != "":
 		return fmt.Sprintf("%s: rule %s of %s in tier %s", direction, rule, policy, tier)
 	case tier != "" && policy == "":

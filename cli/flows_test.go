@@ -35,6 +35,10 @@ func TestFlowLines(t *testing.T) {
 			Pending: &flow.Pending{Verdict: flow.Verdict(verdict.Deny)}},
 			"14:03:07.120 allow red/fe-1 -> 192.0.2.1 (banks) udp/53 ended 100 B out, 20 KiB in  egress: no policy applies  staged: denied",
 			",allow,0,red/fe-1,192.0.2.1 (banks),UDP,53,egress,no policy applies,,,,denied,100,20480,,10.0.0.1,,192.0.2.1"},
+		{flow.Record{Logged: &flow.Logged{Prefix: "fw A", Tier: "sec", Policy: block.String(), Rule: 2, Direction: "egress", Packets: 3}, Verdict: flow.Verdict(verdict.Allow), Ended: true,
+			Egress: by(verdict.Allow, verdict.NoPolicyApplies), Protocol: "UDP", Port: 53},
+			`14:03:07.120 log   red/fe-1 -> 192.0.2.1 (banks) udp/53 x3  egress: rule 2 of GlobalNetworkPolicy//block in tier sec, "fw A"`,
+			",log,0,red/fe-1,192.0.2.1 (banks),UDP,53,egress,logged,sec,GlobalNetworkPolicy//block,2,,0,0,,10.0.0.1,,192.0.2.1"},
 	} {
 		row.r.Source, row.r.Destination, row.r.Last = from, to, at
 		for format, want := range map[string]string{"text": row.line, "csv": row.csv} {

@@ -51,7 +51,7 @@ func statsCommand() *cobra.Command {
 }
 
 func statsTable(counts []flow.Count) rows {
-	t := rows{head: []string{"tier", "policy", "rule", "direction", "allowed", "denied", "passed", "logged", "bytes", "last"}}
+	t := rows{head: []string{"tier", "policy", "rule", "direction", "allowed", "denied", "passed", "logged", "bytes", "packets", "last"}}
 	for _, c := range counts {
 		rule := "end of tier"
 		switch {
@@ -68,7 +68,7 @@ func statsTable(counts []flow.Count) rows {
 			last = c.Last.Local().Format(time.DateTime)
 		}
 		n := func(n uint64) string { return strconv.FormatUint(n, 10) }
-		t.body = append(t.body, []string{cmp.Or(c.Tier, "-"), cmp.Or(c.Policy, "-"), rule, c.Direction, n(c.Allowed), n(c.Denied), n(c.Passed), n(c.Logged), n(c.Bytes), cmp.Or(last, "never")})
+		t.body = append(t.body, []string{cmp.Or(c.Tier, "-"), cmp.Or(c.Policy, "-"), rule, c.Direction, n(c.Allowed), n(c.Denied), n(c.Passed), n(c.Logged), n(c.Bytes), n(c.Packets), cmp.Or(last, "never")})
 	}
 	return t
 }

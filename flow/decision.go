@@ -170,6 +170,14 @@ func (r *Record) Deciding() *Decision {
 	return r.Egress
 }
 
+// HostDirection is the direction of Host: that of the pod's decision beside it.
+func (r *Record) HostDirection() verdict.Direction {
+	if r.Egress != nil {
+		return verdict.Egress
+	}
+	return verdict.Ingress
+}
+
 // Newly says what would change if everything staged were enforced: "denied",
 // "allowed", or empty.
 func (r *Record) Newly() string {

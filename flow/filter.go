@@ -31,6 +31,8 @@ type Filter struct {
 	// Protocol is a name or number, Port the destination's; 0 for any.
 	Protocol string
 	Port     uint16
+	// Event is Connections or LogEvents.
+	Event string
 	// Reporter is one of the reporters.
 	Reporter Reporter
 	// Node is the node that tells.
@@ -76,6 +78,7 @@ func (f Filter) Values() url.Values {
 	set("tier", f.Tier)
 	set("protocol", f.Protocol)
 	set("port", number(uint64(f.Port)))
+	set("event", f.Event)
 	set("reporter", string(f.Reporter))
 	set("node", f.Node)
 	set("newly", f.Newly)
@@ -106,7 +109,7 @@ func ParseFilter(v url.Values) (Filter, error) {
 	f := Filter{
 		Namespaces: slices.DeleteFunc(slices.Clone(v["namespace"]), func(n string) bool { return n == "" }), Endpoint: v.Get("endpoint"), From: v.Get("from"), To: v.Get("to"),
 		Verdict: v.Get("verdict"), Policy: v.Get("policy"), Tier: v.Get("tier"), Protocol: v.Get("protocol"),
-		Reporter: Reporter(v.Get("reporter")), Node: v.Get("node"), Newly: v.Get("newly"),
+		Event: v.Get("event"), Reporter: Reporter(v.Get("reporter")), Node: v.Get("node"), Newly: v.Get("newly"),
 	}
 	if len(f.Namespaces) == 0 {
 		f.Namespaces = nil
@@ -151,6 +154,7 @@ func (f Filter) check() error {
 	}{
 		{"verdict", f.Verdict, []string{"allow", "deny"}},
 		{"newly", f.Newly, []string{"denied", "allowed", "any"}},
+		{"event", f.Event, []string{Connections, LogEvents}},
 		{"reporter", string(f.Reporter), []string{string(BySource), string(ByDestination), string(ByNeither)}},
 	} {
 		if c.value != "" && !slices.Contains(c.known, c.value) {
@@ -169,6 +173,7 @@ func (f Filter) Matches(r *Record) bool {
 	case f.Verdict != "" && f.Verdict != r.Verdict.String(),
 		f.Port != 0 && f.Port != r.Port,
 		f.Protocol != "" && !strings.EqualFold(f.Protocol, r.Protocol),
+		f.Event != "" && (f.Event == LogEvents) != (r.Logged != nil),
 		f.Reporter != "" && f.Reporter != r.Reporter,
 		f.Node != "" && f.Node != r.Node,
 		!f.Since.IsZero() && r.Last.Before(f.Since),
@@ -191,7 +196,7 @@ func (r *Record) Touches(namespaces []string) bool {
 
 // Decisions returns those of the record that there are, pending ones last.
 func (r *Record) Decisions() []*Decision {
-	all := []*Decision{r.Egress, r.Ingress}
+	all := []*Decision{r.Egress, r.Ingress, r.Host}
 	if r.Pending != nil {
 		all = append(all, r.Pending.Egress, r.Pending.Ingress)
 	}
@@ -204,7 +209,7 @@ func (r *Record) any(ok func(verdict.Step) bool) bool {
 			return true
 		}
 	}
-	return false
+	return r.Logged != nil && ok(r.Logged.step())
 }
 
 // onWay reports whether a step is of the policy and tier that the filter names.

@@ -116,6 +116,8 @@ func TestFilterMatches(t *testing.T) {
 		"other port":         {flow.Filter{Port: 80}, false},
 		"reporter":           {flow.Filter{Reporter: flow.BySource}, true},
 		"other reporter":     {flow.Filter{Reporter: flow.ByDestination}, false},
+		"event":              {flow.Filter{Event: flow.Connections}, true},
+		"other event":        {flow.Filter{Event: flow.LogEvents}, false},
 		"node":               {flow.Filter{Node: "n1"}, true},
 		"other node":         {flow.Filter{Node: "n2"}, false},
 		"newly":              {flow.Filter{Newly: "allowed"}, true},
@@ -137,10 +139,49 @@ func TestFilterMatches(t *testing.T) {
 	}
 }
 
+// TestFilterLogged: what a Log rule logged is found by its rule, whether or not a
+// decision tells of it, and apart from connections.
+func TestFilterLogged(t *testing.T) {
+	r := flow.Record{Logged: &flow.Logged{Prefix: "fw", Tier: "sec", Policy: block.String(), Rule: 2, Packets: 1}}
+	for name, row := range map[string]struct {
+		f    flow.Filter
+		want bool
+	}{
+		"event":       {flow.Filter{Event: flow.LogEvents}, true},
+		"connections": {flow.Filter{Event: flow.Connections}, false},
+		"policy":      {flow.Filter{Policy: "block"}, true},
+		"rule":        {flow.Filter{Policy: "block", Rule: new(2)}, true},
+		"other rule":  {flow.Filter{Policy: "block", Rule: new(0)}, false},
+		"tier":        {flow.Filter{Tier: "sec"}, true},
+		"other tier":  {flow.Filter{Tier: "default"}, false},
+	} {
+		if got := row.f.Matches(&r); got != row.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestDeeds: what a decision's way did, each for itself.
+func TestDeeds(t *testing.T) {
+	r := record()
+	var got []flow.Deed
+	flow.Deeds(&r.Egress.Trace, verdict.Egress, func(d flow.Deed) { got = append(got, d) })
+	flow.Deeds(&verdict.Trace{Reason: verdict.ByHostDefault}, verdict.Ingress, func(d flow.Deed) { got = append(got, d) })
+	want := []flow.Deed{
+		{Tier: "sec", Policy: block, Rule: 0, Direction: verdict.Egress, Reason: verdict.ByRule, Action: verdict.ActionPass},
+		{Tier: "default", Policy: be, Rule: verdict.NoRule, Direction: verdict.Egress, Reason: verdict.ByTierDefault, Action: verdict.ActionDeny},
+		{Tier: "default", Rule: verdict.NoRule, Direction: verdict.Egress, Reason: verdict.ByTierDefault, Action: verdict.ActionDeny, Decides: true},
+		{Rule: verdict.NoRule, Direction: verdict.Ingress, Reason: verdict.ByHostDefault, Action: verdict.ActionDeny, Decides: true},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestFilterValues(t *testing.T) {
 	want := flow.Filter{
 		Namespaces: []string{"a", "b"}, Endpoint: "a/b", From: "hep:x", To: "10.0.0.1", Verdict: "deny", Policy: "GlobalNetworkPolicy//p", Rule: new(0), Tier: "t",
-		Protocol: "TCP", Port: 80, Reporter: flow.ByDestination, Node: "n", Newly: "any", Since: record().Start, Until: record().Last, Before: 9, Limit: 3,
+		Protocol: "TCP", Port: 80, Event: flow.LogEvents, Reporter: flow.ByDestination, Node: "n", Newly: "any", Since: record().Start, Until: record().Last, Before: 9, Limit: 3,
 	}
 	got, err := flow.ParseFilter(want.Values())
 	if d := cmp.Diff(want, got); err != nil || d != "" {
@@ -149,7 +190,7 @@ func TestFilterValues(t *testing.T) {
 	if got, err := flow.ParseFilter(flow.Filter{}.Values()); err != nil || cmp.Diff(flow.Filter{}, got) != "" {
 		t.Errorf("%v %+v", err, got)
 	}
-	for _, bad := range []string{"port=65536", "port=x", "rule=-1", "limit=1e3", "since=yesterday", "verdict=drop", "newly=yes", "reporter=me"} {
+	for _, bad := range []string{"port=65536", "port=x", "rule=-1", "limit=1e3", "since=yesterday", "verdict=drop", "newly=yes", "event=alarm", "reporter=me"} {
 		v, _ := url.ParseQuery(bad)
 		if _, err := flow.ParseFilter(v); err == nil {
 			t.Errorf("%s was taken", bad)

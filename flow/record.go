@@ -45,6 +45,13 @@ type Record struct {
 	// destination's; nil where this node did not ask it.
 	Egress  *Decision `json:"egress"`
 	Ingress *Decision `json:"ingress"`
+	// Host is the decision of the host endpoint through whose interface it was
+	// forwarded, of the stage Forward or PreDNAT, where a pod's decision has its
+	// place in Egress or Ingress; nil for none.
+	Host *Decision `json:"host,omitempty"`
+	// Logged says that this is not a connection but what a Log rule logged; nil
+	// for connections.
+	Logged *Logged `json:"logged,omitempty"`
 	// Pending is what would have been if everything staged had been enforced;
 	// nil if nothing staged concerns the ends.
 	Pending *Pending `json:"pending,omitempty"`

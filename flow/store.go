@@ -43,16 +43,20 @@ type Loss struct {
 	Connections uint64 `json:"connections,omitempty"`
 	// Records were dropped while the server could not be reached.
 	Records uint64 `json:"records,omitempty"`
+	// Logged are packets that Log rules met and did not log, because of their limit
+	// or since nobody read them in time.
+	Logged uint64 `json:"logged,omitempty"`
 }
 
 // Any reports whether anything was lost.
-func (l Loss) Any() bool { return l.Denied+l.Connections+l.Records > 0 }
+func (l Loss) Any() bool { return l.Denied+l.Connections+l.Records+l.Logged > 0 }
 
 // Add adds what was lost elsewhere.
 func (l *Loss) Add(o Loss) {
 	l.Denied += o.Denied
 	l.Connections += o.Connections
 	l.Records += o.Records
+	l.Logged += o.Logged
 }
 
 // Page is an answer to a question: records, newest first.
@@ -85,8 +89,9 @@ type Count struct {
 	Denied  uint64 `json:"denied"`
 	Passed  uint64 `json:"passed"`
 	Logged  uint64 `json:"logged"`
-	// Bytes are those of the connections that were allowed, both ways.
-	Bytes uint64 `json:"bytes"`
+	// Bytes and Packets are those of the connections that it allowed, both ways.
+	Bytes   uint64 `json:"bytes"`
+	Packets uint64 `json:"packets"`
 	// Last is when it was last matched.
 	Last time.Time `json:"last"`
 }

@@ -154,7 +154,7 @@ func (r *Replayer) Run(flows iter.Seq2[*flow.Record, error]) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.Connections == 0 {
+		if f.Connections == 0 || f.Logged != nil {
 			continue
 		}
 		from, to, a, ok := r.answer(f)

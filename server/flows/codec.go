@@ -20,6 +20,7 @@ const (
 	itemRecord
 	itemLoss
 	itemBatch
+	itemLogLoss
 )
 
 // writer encodes items for one segment.
@@ -101,6 +102,8 @@ const (
 	flagEnded
 	flagPending
 	flagPendingAllow
+	flagHost
+	flagLogged
 )
 
 func (w *writer) record(r *flow.Record) error {
@@ -112,14 +115,16 @@ func (w *writer) record(r *flow.Record) error {
 	}
 	set(r.Verdict == flow.Verdict(verdict.Allow), flagAllow)
 	set(r.Ended, flagEnded)
+	set(r.Host != nil, flagHost)
+	set(r.Logged != nil, flagLogged)
 	var pending flow.Pending
 	if r.Pending != nil {
 		pending = *r.Pending
 		set(true, flagPending)
 		set(pending.Verdict == flow.Verdict(verdict.Allow), flagPendingAllow)
 	}
-	var decisions [4]uint64
-	for i, d := range []*flow.Decision{r.Egress, r.Ingress, pending.Egress, pending.Ingress} {
+	var decisions [5]uint64
+	for i, d := range []*flow.Decision{r.Egress, r.Ingress, pending.Egress, pending.Ingress, r.Host} {
 		var err error
 		if decisions[i], err = w.decision(d); err != nil {
 			return err
@@ -131,13 +136,18 @@ func (w *writer) record(r *flow.Record) error {
 		w.text(r.Protocol), uint64(r.SourcePort), uint64(r.Port), w.text(r.ICMP), w.text(r.Service),
 		decisions[0], decisions[1], r.Connections, r.Out.Packets, r.Out.Bytes, r.In.Packets, r.In.Bytes,
 	}
+	if r.Pending != nil {
+		fields = append(fields, decisions[2], decisions[3])
+	}
+	if r.Host != nil {
+		fields = append(fields, decisions[4])
+	}
+	if l := r.Logged; l != nil {
+		fields = append(fields, w.text(l.Prefix), w.text(l.Tier), w.text(l.Policy), w.text(l.Profile), zigzag(int64(l.Rule)), w.text(l.Direction), l.Packets)
+	}
 	w.b = append(w.b, itemRecord)
 	for _, f := range fields {
 		w.number(f)
-	}
-	if r.Pending != nil {
-		w.number(decisions[2])
-		w.number(decisions[3])
 	}
 	return nil
 }
@@ -147,6 +157,12 @@ func (w *writer) loss(l flow.Loss, at time.Time) {
 	w.b = append(w.b, itemLoss)
 	for _, f := range []uint64{node, zigzag(at.UnixNano()), l.Denied, l.Connections, l.Records} {
 		w.number(f)
+	}
+	if l.Logged > 0 {
+		w.b = append(w.b, itemLogLoss)
+		w.number(node)
+		w.number(zigzag(at.UnixNano()))
+		w.number(l.Logged)
 	}
 }
 
@@ -243,6 +259,13 @@ func (r *reader) frame(payload []byte, to sink) (more bool, err error) {
 			if !r.bad && to.loss != nil {
 				to.loss(l, when)
 			}
+		case itemLogLoss:
+			l := flow.Loss{Node: r.text()}
+			when := time.Unix(0, unzigzag(r.number())).UTC()
+			l.Logged = r.number()
+			if !r.bad && to.loss != nil {
+				to.loss(l, when)
+			}
 		case itemBatch:
 			node, instance, sequence := r.text(), r.text(), r.number()
 			if !r.bad && to.batch != nil {
@@ -284,12 +307,17 @@ func (r *reader) readRecord() {
 		o.Verdict = flow.Verdict(verdict.Allow)
 	}
 	o.Ended = flags&flagEnded != 0
-	if flags&flagPending == 0 {
-		return
+	if flags&flagPending != 0 {
+		p := flow.Pending{Egress: at(r, r.decisions), Ingress: at(r, r.decisions)}
+		if flags&flagPendingAllow != 0 {
+			p.Verdict = flow.Verdict(verdict.Allow)
+		}
+		o.Pending = &p
 	}
-	p := flow.Pending{Egress: at(r, r.decisions), Ingress: at(r, r.decisions)}
-	if flags&flagPendingAllow != 0 {
-		p.Verdict = flow.Verdict(verdict.Allow)
+	if flags&flagHost != 0 {
+		o.Host = at(r, r.decisions)
 	}
-	o.Pending = &p
+	if flags&flagLogged != 0 {
+		o.Logged = &flow.Logged{Prefix: r.text(), Tier: r.text(), Policy: r.text(), Profile: r.text(), Rule: int(unzigzag(r.number())), Direction: r.text(), Packets: r.number()}
+	}
 }

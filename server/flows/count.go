@@ -24,8 +24,12 @@ func (s *Store) Counts(ctx context.Context, a flow.Access, f flow.Filter) ([]flo
 		if err != nil {
 			return nil, err
 		}
+		if r.Logged != nil {
+			continue // its connection has a record of its own
+		}
 		count(counts, r, r.Egress, verdict.Egress, false)
 		count(counts, r, r.Ingress, verdict.Ingress, false)
+		count(counts, r, r.Host, r.HostDirection(), false)
 		if r.Pending != nil {
 			count(counts, r, r.Pending.Egress, verdict.Egress, true)
 			count(counts, r, r.Pending.Ingress, verdict.Ingress, true)
@@ -54,8 +58,8 @@ func count(counts map[countKey]*flow.Count, r *flow.Record, d *flow.Decision, di
 	if d == nil {
 		return
 	}
-	add := func(k countKey, action verdict.Action, decides bool) {
-		k.direction, k.pending = dir, pending
+	flow.Deeds(&d.Trace, dir, func(deed flow.Deed) {
+		k := countKey{deed.Tier, deed.Name(), deed.Reason.String(), deed.Rule, dir, pending}
 		c := counts[k]
 		if c == nil {
 			c = &flow.Count{Tier: k.tier, Policy: k.policy, Direction: dir.String(), Reason: k.reason, Pending: pending}
@@ -64,7 +68,7 @@ func count(counts map[countKey]*flow.Count, r *flow.Record, d *flow.Decision, di
 			}
 			counts[k] = c
 		}
-		switch action {
+		switch deed.Action {
 		case verdict.ActionAllow:
 			c.Allowed += r.Connections
 		case verdict.ActionDeny:
@@ -74,40 +78,12 @@ func count(counts map[countKey]*flow.Count, r *flow.Record, d *flow.Decision, di
 		case verdict.ActionLog:
 			c.Logged += r.Connections
 		}
-		if decides && d.Trace.Verdict == verdict.Allow {
+		if deed.Decides && d.Trace.Verdict == verdict.Allow {
 			c.Bytes += r.Out.Bytes + r.In.Bytes
+			c.Packets += r.Out.Packets + r.In.Packets
 		}
 		if r.Connections > 0 && r.Last.After(c.Last) {
 			c.Last = r.Last
 		}
-	}
-	last := d.Trace.Deciding()
-	for i := range d.Trace.Steps {
-		step := &d.Trace.Steps[i]
-		k := countKey{tier: step.Tier, rule: step.Rule, reason: verdict.ByRule.String()}
-		switch {
-		case step.Profile != "":
-			k.policy, k.reason = "Profile//"+step.Profile, verdict.ByProfile.String()
-		case step.EndOfTier():
-			k.reason = verdict.ByTierDefault.String()
-			for _, p := range step.Applied {
-				own := k
-				own.policy = p.String()
-				add(own, step.Action, false)
-			}
-		default:
-			k.policy = step.Policy.String()
-			if step.Rule == verdict.NoRule {
-				k.reason = verdict.InvalidPolicy.String()
-			}
-		}
-		add(k, step.Action, step == last)
-	}
-	if last == nil {
-		action := verdict.ActionAllow
-		if d.Trace.Verdict == verdict.Deny {
-			action = verdict.ActionDeny
-		}
-		add(countKey{rule: verdict.NoRule, reason: d.Trace.Reason.String()}, action, true)
-	}
+	})
 }

@@ -199,6 +199,9 @@ func (s *Store) Together(ctx context.Context, a flow.Access, f flow.Filter) ([]f
 		if err != nil {
 			return nil, err
 		}
+		if r.Logged != nil {
+			continue // its connection has a record of its own
+		}
 		k := togetherKey{r.Source, r.Destination, r.Protocol, r.ICMP, r.Port, r.Verdict, r.Reporter, r.Newly()}
 		i, ok := index[k]
 		if !ok {

@@ -204,7 +204,9 @@ func (s *Store) begin() error {
 func (s *Store) Put(b flow.Batch) error {
 	if pending := s.pending.Load(); pending != nil {
 		for i := range b.Records {
-			b.Records[i].Pending = (*pending)(&b.Records[i])
+			if b.Records[i].Logged == nil { // of the rule's event nothing would be otherwise
+				b.Records[i].Pending = (*pending)(&b.Records[i])
+			}
 		}
 	}
 	s.mu.Lock()

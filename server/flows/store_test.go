@@ -47,9 +47,18 @@ func sample() flow.Record {
 			{Tier: "default", Policy: be, Rule: 2, Action: verdict.ActionAllow},
 		}}},
 		Ingress: &flow.Decision{Trace: verdict.Trace{Verdict: verdict.Allow, Reason: verdict.NoPolicyApplies}},
+		Host:    &flow.Decision{Endpoint: "hep:eth0", Stage: verdict.Forward, Trace: verdict.Trace{Verdict: verdict.Allow, Reason: verdict.ByHostDefault}},
 		Pending: &flow.Pending{Egress: &flow.Decision{Trace: verdict.Trace{Reason: verdict.ByTierDefault, Steps: []verdict.Step{
 			{Tier: "default", Rule: verdict.NoRule, Action: verdict.ActionDeny, Applied: []verdict.PolicyID{be}}}}}},
 	}
+}
+
+// logged is what a Log rule logged of it.
+func logged() flow.Record {
+	r := sample()
+	r.Connections, r.Out, r.In, r.Pending = 0, flow.Volume{}, flow.Volume{}, nil
+	r.Logged = &flow.Logged{Prefix: "fw", Tier: "sec", Policy: block.String(), Rule: 0, Direction: "egress", Packets: 4}
+	return r
 }
 
 // numbered is a record that tells itself from others by its port.
@@ -111,21 +120,24 @@ func TestKeeps(t *testing.T) {
 	f := open(t, dir)
 	f.put(want)
 	want.ID = 1
+	event := logged()
+	f.put(event)
+	event.ID = 2
 	same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
-	if d := cmp.Diff([]flow.Record{want}, f.page(flow.Filter{}).Records, same); d != "" {
+	if d := cmp.Diff([]flow.Record{event, want}, f.page(flow.Filter{}).Records, same); d != "" {
 		t.Error(d)
 	}
 	must(t, f.Close())
 	again := open(t, dir)
-	if d := cmp.Diff([]flow.Record{want}, again.page(flow.Filter{}).Records, same); d != "" {
+	if d := cmp.Diff([]flow.Record{event, want}, again.page(flow.Filter{}).Records, same); d != "" {
 		t.Error("after a restart:", d)
 	}
-	again.seq = 1
+	again.seq = 2
 	if err := again.Put(flow.Batch{Node: "n1", Instance: "i", Sequence: 1, Records: []flow.Record{want}}); !errors.Is(err, ErrAgain) {
 		t.Errorf("a batch that was sent twice: %v", err)
 	}
 	again.put(want)
-	if p := again.page(flow.Filter{}); len(p.Records) != 2 || p.Records[0].ID != 2 {
+	if p := again.page(flow.Filter{}); len(p.Records) != 3 || p.Records[0].ID != 3 {
 		t.Errorf("%d records, the newest is %d", len(p.Records), p.Records[0].ID)
 	}
 	must(t, again.Put(flow.Batch{Node: "n1", Instance: "j", Sequence: 1, Records: []flow.Record{want}}))
@@ -315,10 +327,10 @@ func TestTogether(t *testing.T) {
 	late, denied := sample(), sample()
 	late.Start, late.Last, late.SourcePort = begin.Add(time.Hour), begin.Add(2*time.Hour), 7
 	denied.Verdict, denied.Pending = flow.Verdict(verdict.Deny), nil
-	f.put(sample(), late, denied)
+	f.put(sample(), late, denied, logged())
 	list, err := f.Together(t.Context(), flow.Access{All: true}, flow.Filter{})
 	must(t, err)
-	if len(list) != 2 || list[0].Connections != 6 || list[0].SourcePort != 0 || !list[0].Start.Equal(begin) || !list[0].Last.Equal(late.Last) || list[0].Out.Bytes != 240 || list[1].Connections != 3 {
+	if len(list) != 2 || list[0].Logged != nil || list[0].Connections != 6 || list[0].SourcePort != 0 || !list[0].Start.Equal(begin) || !list[0].Last.Equal(late.Last) || list[0].Out.Bytes != 240 || list[1].Connections != 3 {
 		t.Errorf("%+v", list)
 	}
 	list, err = f.Together(t.Context(), flow.Access{}, flow.Filter{})
@@ -347,7 +359,7 @@ func TestAsks(t *testing.T) {
 // itself and for each policy that applied there.
 func TestCounts(t *testing.T) {
 	f := open(t, t.TempDir())
-	f.put(sample(), sample())
+	f.put(sample(), sample(), logged())
 	counts, err := f.Counts(t.Context(), flow.Access{All: true}, flow.Filter{})
 	must(t, err)
 	var got []string
@@ -356,12 +368,13 @@ func TestCounts(t *testing.T) {
 		if c.Rule != nil {
 			rule = fmt.Sprint(*c.Rule)
 		}
-		got = append(got, fmt.Sprintf("%s %s %s %s/%s a%d d%d p%d l%d b%d %v %v", c.Tier, c.Policy, rule, c.Direction, c.Reason, c.Allowed, c.Denied, c.Passed, c.Logged, c.Bytes, c.Pending, c.Last.Equal(begin.Add(time.Second))))
+		got = append(got, fmt.Sprintf("%s %s %s %s/%s a%d d%d p%d l%d b%d %v %v", c.Tier, c.Policy, rule, c.Direction, c.Reason, c.Allowed, c.Denied, c.Passed, c.Logged, c.Bytes/60*10+c.Packets, c.Pending, c.Last.Equal(begin.Add(time.Second))))
 	}
 	want := []string{
-		"  - ingress/no policy applies a6 d0 p0 l0 b360 false true",
+		"  - egress/host default a6 d0 p0 l0 b66 false true",
+		"  - ingress/no policy applies a6 d0 p0 l0 b66 false true",
 		"default  - egress/tier default a0 d6 p0 l0 b0 true true",
-		"default NetworkPolicy/blue/be 2 egress/rule a6 d0 p0 l0 b360 false true",
+		"default NetworkPolicy/blue/be 2 egress/rule a6 d0 p0 l0 b66 false true",
 		"default NetworkPolicy/blue/be - egress/tier default a0 d6 p0 l0 b0 true true",
 		"mid  - egress/tier default a0 d0 p6 l0 b0 false true",
 		"mid NetworkPolicy/blue/be - egress/tier default a0 d0 p6 l0 b0 false true",

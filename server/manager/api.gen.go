@@ -664,6 +664,24 @@ func (e ListFlowsParamsVerdict) Valid() bool {
 	}
 }
 
+// Defines values for ListFlowsParamsEvent.
+const (
+	ListFlowsParamsEventConnection ListFlowsParamsEvent = "connection"
+	ListFlowsParamsEventLog        ListFlowsParamsEvent = "log"
+)
+
+// Valid indicates whether the value is a known member of the ListFlowsParamsEvent enum.
+func (e ListFlowsParamsEvent) Valid() bool {
+	switch e {
+	case ListFlowsParamsEventConnection:
+		return true
+	case ListFlowsParamsEventLog:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListFlowsParamsNewly.
 const (
 	ListFlowsParamsNewlyAllowed ListFlowsParamsNewly = "allowed"
@@ -703,6 +721,24 @@ func (e CountFlowsParamsVerdict) Valid() bool {
 	}
 }
 
+// Defines values for CountFlowsParamsEvent.
+const (
+	CountFlowsParamsEventConnection CountFlowsParamsEvent = "connection"
+	CountFlowsParamsEventLog        CountFlowsParamsEvent = "log"
+)
+
+// Valid indicates whether the value is a known member of the CountFlowsParamsEvent enum.
+func (e CountFlowsParamsEvent) Valid() bool {
+	switch e {
+	case CountFlowsParamsEventConnection:
+		return true
+	case CountFlowsParamsEventLog:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CountFlowsParamsNewly.
 const (
 	CountFlowsParamsNewlyAllowed CountFlowsParamsNewly = "allowed"
@@ -736,6 +772,24 @@ func (e FollowFlowsParamsVerdict) Valid() bool {
 	case FollowFlowsParamsVerdictAllow:
 		return true
 	case FollowFlowsParamsVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FollowFlowsParamsEvent.
+const (
+	FollowFlowsParamsEventConnection FollowFlowsParamsEvent = "connection"
+	FollowFlowsParamsEventLog        FollowFlowsParamsEvent = "log"
+)
+
+// Valid indicates whether the value is a known member of the FollowFlowsParamsEvent enum.
+func (e FollowFlowsParamsEvent) Valid() bool {
+	switch e {
+	case FollowFlowsParamsEventConnection:
+		return true
+	case FollowFlowsParamsEventLog:
 		return true
 	default:
 		return false
@@ -1268,6 +1322,10 @@ type FlowList struct {
 	Reason  *string `json:"reason,omitempty"`
 	Records []Flow  `json:"records"`
 }
+
+// FlowLogged The record tells what a Log rule logged, not a connection: its connections are 0, its verdict and decisions are those of the tables when
+// the packet was logged.
+type FlowLogged = flow.Logged
 
 // FlowLoss What happened and is in no record.
 type FlowLoss = flow.Loss
@@ -2127,6 +2185,9 @@ type ListFlowsParams struct {
 	Port *int    `form:"port,omitempty" json:"port,omitempty"`
 	Node *string `form:"node,omitempty" json:"node,omitempty"`
 
+	// Event connections alone, or what Log rules logged; both if not given
+	Event *ListFlowsParamsEvent `form:"event,omitempty" json:"event,omitempty"`
+
 	// Newly what enforcing all that is staged would change
 	Newly *ListFlowsParamsNewly `form:"newly,omitempty" json:"newly,omitempty"`
 	Since *time.Time            `form:"since,omitempty" json:"since,omitempty"`
@@ -2141,6 +2202,9 @@ type ListFlowsParams struct {
 
 // ListFlowsParamsVerdict defines parameters for ListFlows.
 type ListFlowsParamsVerdict string
+
+// ListFlowsParamsEvent defines parameters for ListFlows.
+type ListFlowsParamsEvent string
 
 // ListFlowsParamsNewly defines parameters for ListFlows.
 type ListFlowsParamsNewly string
@@ -2171,6 +2235,9 @@ type CountFlowsParams struct {
 	Port *int    `form:"port,omitempty" json:"port,omitempty"`
 	Node *string `form:"node,omitempty" json:"node,omitempty"`
 
+	// Event connections alone, or what Log rules logged; both if not given
+	Event *CountFlowsParamsEvent `form:"event,omitempty" json:"event,omitempty"`
+
 	// Newly what enforcing all that is staged would change
 	Newly *CountFlowsParamsNewly `form:"newly,omitempty" json:"newly,omitempty"`
 	Since *time.Time             `form:"since,omitempty" json:"since,omitempty"`
@@ -2179,6 +2246,9 @@ type CountFlowsParams struct {
 
 // CountFlowsParamsVerdict defines parameters for CountFlows.
 type CountFlowsParamsVerdict string
+
+// CountFlowsParamsEvent defines parameters for CountFlows.
+type CountFlowsParamsEvent string
 
 // CountFlowsParamsNewly defines parameters for CountFlows.
 type CountFlowsParamsNewly string
@@ -2209,6 +2279,9 @@ type FollowFlowsParams struct {
 	Port *int    `form:"port,omitempty" json:"port,omitempty"`
 	Node *string `form:"node,omitempty" json:"node,omitempty"`
 
+	// Event connections alone, or what Log rules logged; both if not given
+	Event *FollowFlowsParamsEvent `form:"event,omitempty" json:"event,omitempty"`
+
 	// Newly what enforcing all that is staged would change
 	Newly *FollowFlowsParamsNewly `form:"newly,omitempty" json:"newly,omitempty"`
 	Since *time.Time              `form:"since,omitempty" json:"since,omitempty"`
@@ -2217,6 +2290,9 @@ type FollowFlowsParams struct {
 
 // FollowFlowsParamsVerdict defines parameters for FollowFlows.
 type FollowFlowsParamsVerdict string
+
+// FollowFlowsParamsEvent defines parameters for FollowFlows.
+type FollowFlowsParamsEvent string
 
 // FollowFlowsParamsNewly defines parameters for FollowFlows.
 type FollowFlowsParamsNewly string
@@ -3004,6 +3080,19 @@ func (siw *ServerInterfaceWrapper) ListFlows(w http.ResponseWriter, r *http.Requ
 		return
 	}
 
+	// ------------- Optional query parameter "event" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "event", r.URL.Query(), &params.Event, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "event"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "event", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "newly" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "newly", r.URL.Query(), &params.Newly, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -3232,6 +3321,19 @@ func (siw *ServerInterfaceWrapper) CountFlows(w http.ResponseWriter, r *http.Req
 		return
 	}
 
+	// ------------- Optional query parameter "event" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "event", r.URL.Query(), &params.Event, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "event"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "event", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "newly" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "newly", r.URL.Query(), &params.Newly, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -3430,6 +3532,19 @@ func (siw *ServerInterfaceWrapper) FollowFlows(w http.ResponseWriter, r *http.Re
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "node"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "node", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "event" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "event", r.URL.Query(), &params.Event, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "event"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "event", Err: err})
 		}
 		return
 	}

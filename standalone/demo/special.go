@@ -122,7 +122,7 @@ func (d *demo) flowsTell(ctx context.Context) (*realtest.Result, error) {
 	if r.Settled, err = d.with(ctx, denyAll); err != nil {
 		return nil, err
 	}
-	events := d.cluster.Plane.Flows().Follow(ctx, flow.Access{All: true}, flow.Filter{From: from, To: to, Verdict: verdict.Deny.String()})
+	events := d.cluster.Plane.Flows().Follow(ctx, flow.Access{All: true}, flow.Filter{From: from, To: to, Verdict: verdict.Deny.String(), Event: flow.Connections})
 	if _, err := d.try(ctx, verdict.Deny); err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (r *Result) flows(ctx context.Context, c *cluster.Cluster, s *model.State, 
 // recorded are the records of connections that began since a time.
 func recorded(ctx context.Context, c *cluster.Cluster, since time.Time) ([]flow.Record, error) {
 	var list []flow.Record
-	for record, err := range c.Plane.Flows().All(ctx, flow.Access{All: true}, flow.Filter{Since: since}) {
+	for record, err := range c.Plane.Flows().All(ctx, flow.Access{All: true}, flow.Filter{Since: since, Event: flow.Connections}) {
 		if err != nil {
 			return nil, err
 		}

@@ -1323,11 +1323,31 @@ export interface components {
             verdict: "allow" | "deny";
             egress?: components["schemas"]["FlowDecision"] | null;
             ingress?: components["schemas"]["FlowDecision"] | null;
+            host?: components["schemas"]["FlowDecision"];
+            logged?: components["schemas"]["FlowLogged"];
             pending?: components["schemas"]["FlowPending"];
             /** Format: int64 */
             connections: number;
             out: components["schemas"]["FlowVolume"];
             in: components["schemas"]["FlowVolume"];
+        };
+        /**
+         * @description The record tells what a Log rule logged, not a connection: its connections are 0, its verdict and decisions are those of the tables when
+         *     the packet was logged.
+         */
+        FlowLogged: {
+            prefix: string;
+            tier?: string;
+            policy?: string;
+            profile?: string;
+            rule: number;
+            /**
+             * @description left out if rules of both would have logged it
+             * @enum {string}
+             */
+            direction?: "ingress" | "egress";
+            /** Format: int64 */
+            packets: number;
         };
         /** @description What happened and is in no record. */
         FlowLoss: {
@@ -1338,6 +1358,11 @@ export interface components {
             connections?: number;
             /** Format: int64 */
             records?: number;
+            /**
+             * Format: int64
+             * @description packets that Log rules met and did not log, because of their limit
+             */
+            logged?: number;
         };
         FlowList: {
             available: boolean;
@@ -1374,6 +1399,8 @@ export interface components {
             logged: number;
             /** Format: int64 */
             bytes: number;
+            /** Format: int64 */
+            packets: number;
             /** Format: date-time */
             last: string;
         };
@@ -2239,6 +2266,8 @@ export interface operations {
                 /** @description of the destination */
                 port?: number;
                 node?: string;
+                /** @description connections alone, or what Log rules logged; both if not given */
+                event?: "connection" | "log";
                 /** @description what enforcing all that is staged would change */
                 newly?: "denied" | "allowed" | "any";
                 since?: string;
@@ -2286,6 +2315,8 @@ export interface operations {
                 /** @description of the destination */
                 port?: number;
                 node?: string;
+                /** @description connections alone, or what Log rules logged; both if not given */
+                event?: "connection" | "log";
                 /** @description what enforcing all that is staged would change */
                 newly?: "denied" | "allowed" | "any";
                 since?: string;
@@ -2329,6 +2360,8 @@ export interface operations {
                 /** @description of the destination */
                 port?: number;
                 node?: string;
+                /** @description connections alone, or what Log rules logged; both if not given */
+                event?: "connection" | "log";
                 /** @description what enforcing all that is staged would change */
                 newly?: "denied" | "allowed" | "any";
                 since?: string;

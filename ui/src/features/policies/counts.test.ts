@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { sumUp } from './counts';
 
-const count = { tier: 'default', direction: 'ingress', reason: 'rule', passed: 0, logged: 0, bytes: 0 } as const;
+const count = { tier: 'default', direction: 'ingress', reason: 'rule', passed: 0, logged: 0, bytes: 0, packets: 0 } as const;
 
 test('what the rules of a policy did is summed up, with the last time', () => {
   const sums = sumUp([
