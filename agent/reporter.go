@@ -36,7 +36,8 @@ type Server struct {
 	// CAFile is what to trust for it, in PEM; Name is the name in its
 	// certificate if that is not the URL's.
 	CAFile, Name string
-	// TokenFile holds the token to show, of a service account that may report.
+	// TokenFile holds the token to show, of a service account that may report,
+	// for report.Audience.
 	TokenFile string
 }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +14,13 @@ import (
 	"github.com/tierwall/tierwall/agent"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/nft"
+	nodereport "github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/translate"
 )
+
+// reportToken is where the chart puts the token for the server: never the one
+// for the API server.
+const reportToken = "/var/run/secrets/tierwall.dev/server/token"
 
 // AgentCommand returns `tierwall agent`, the role that runs on each node.
 func AgentCommand() *cobra.Command {
@@ -63,9 +67,6 @@ func AgentCommand() *cobra.Command {
 			if o.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
 				return fmt.Errorf("way to the API server: %w (give --kubeconfig)", err)
 			}
-			if o.Server.TokenFile == "" {
-				o.Server.TokenFile = cmp.Or(o.Config.BearerTokenFile, "/var/run/secrets/kubernetes.io/serviceaccount/token")
-			}
 			o.Config.QPS = -1 // watches only: there is nothing to hold back
 			if !netAdmin() {
 				return fmt.Errorf("%w: run as root, or with CAP_NET_ADMIN", dataplane.ErrNotPermitted)
@@ -84,7 +85,7 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.Server.ConfigMap, "server-configmap", "", "the ConfigMap in which the server says that itself, NAMESPACE/NAME")
 	f.StringVar(&o.Server.CAFile, "server-ca", "", "what to trust for it, in PEM (default: what this machine trusts)")
 	f.StringVar(&o.Server.Name, "server-name", "", "name in its certificate (default: that of --server)")
-	f.StringVar(&o.Server.TokenFile, "server-token", "", "file with the token to show it (default: the service account's)")
+	f.StringVar(&o.Server.TokenFile, "server-token", reportToken, "file with the token to show it, of audience "+nodereport.Audience)
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
 	f.Uint16Var(&flowGroup, "flow-group", 65, "NFLOG group for what is denied, of which the server is told, as of what is allowed; 0 records no flows")

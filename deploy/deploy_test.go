@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	v3 "github.com/tierwall/tierwall/api/v3"
+	"github.com/tierwall/tierwall/report"
 )
 
 func names(t *testing.T, all []*unstructured.Unstructured, err error) string {
@@ -106,5 +107,29 @@ func TestTiers(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestViewerReads: who reads may read all that the server publishes of nodes,
+// policies and names, which is what the commands ask for.
+func TestViewerReads(t *testing.T) {
+	all, err := Viewer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, _, err := unstructured.NestedSlice(all[0].Object, "rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{report.ConfigMap, report.PoliciesConfigMap, report.DomainsConfigMap} {
+		reads := slices.ContainsFunc(rules, func(rule any) bool {
+			resources, _, _ := unstructured.NestedStringSlice(rule.(map[string]any), "resources")
+			names, _, _ := unstructured.NestedStringSlice(rule.(map[string]any), "resourceNames")
+			verbs, _, _ := unstructured.NestedStringSlice(rule.(map[string]any), "verbs")
+			return slices.Contains(resources, "configmaps") && slices.Contains(names, name) && slices.Contains(verbs, "get")
+		})
+		if !reads {
+			t.Errorf("%s cannot read the ConfigMap %s", ViewerRole, name)
+		}
 	}
 }

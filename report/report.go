@@ -22,6 +22,11 @@ const (
 	Resource = "nodereports"
 )
 
+// Audience is for whom the tokens are that agents show: the server takes no
+// others, and nobody else, the API server among them, takes these. Who poses as
+// the server learns nothing that is of use elsewhere.
+const Audience = "tierwall-server"
+
 // Report is what a node enforces, or what changed in that since its last
 // report.
 type Report struct {

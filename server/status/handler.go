@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ const (
 )
 
 var (
-	errNoToken   = errors.New("the report has no valid token")
+	errNoToken   = errors.New("the report has no valid token for " + report.Audience)
 	errForbidden = errors.New("not allowed")
 )
 
@@ -85,12 +86,13 @@ func (g *gate) check(ctx context.Context, token, node string) error {
 func (g *gate) ask(ctx context.Context, token string) reporter {
 	r := reporter{till: time.Now().Add(trust)}
 	review, err := g.client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
-		Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+		Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{report.Audience}}}, metav1.CreateOptions{})
 	if err != nil {
 		r.err = fmt.Errorf("token review: %w", err)
 		return r
 	}
-	if !review.Status.Authenticated {
+	// an API server that knows no audiences answers for itself: not for us
+	if !review.Status.Authenticated || !slices.Contains(review.Status.Audiences, report.Audience) {
 		r.err = errNoToken
 		return r
 	}

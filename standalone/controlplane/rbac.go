@@ -42,7 +42,7 @@ func (p *ControlPlane) IssueReportToken(ctx context.Context, path, node string) 
 	}
 	lifetime := int64(tokenLifetime)
 	request, err := accounts.CreateToken(ctx, agentAccount, &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
-		ExpirationSeconds: &lifetime, BoundObjectRef: &authenticationv1.BoundObjectReference{Kind: "Node", APIVersion: "v1", Name: node},
+		ExpirationSeconds: &lifetime, Audiences: []string{report.Audience}, BoundObjectRef: &authenticationv1.BoundObjectReference{Kind: "Node", APIVersion: "v1", Name: node},
 	}}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("token of the agent of %s: %w", node, err)

@@ -3,9 +3,12 @@ package statustest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +33,7 @@ import (
 	"github.com/tierwall/tierwall/cli"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/fake"
+	"github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/standalone/controlplane"
 	"github.com/tierwall/tierwall/standalone/controlplane/planetest"
 )
@@ -190,6 +195,8 @@ func TestStatus(t *testing.T) {
 	w.programmed("ClusterNetworkPolicy/everywhere", "True (2 of 2 nodes)")
 	w.programmed("KubernetesNetworkPolicy/default/on-one", "True (1 of 1 nodes)")
 
+	w.audience("n1")
+
 	// a kernel that refuses: the policy is not everywhere, and it is said why
 	two.broken.Store(true)
 	w.edit("everywhere")
@@ -240,4 +247,44 @@ func (w *world) edit(name string) {
 	w.Helper()
 	_, err := w.admin.Resource(policies).Patch(w.ctx, name, types.MergePatchType, []byte(`{"spec": {"ingress": [{"action": "Deny"}]}}`), metav1.PatchOptions{})
 	w.must(err)
+}
+
+// audience: a token that agents show the server opens the server alone, and one
+// for the API server does not open it.
+func (w *world) audience(node string) {
+	w.Helper()
+	own, err := os.ReadFile(filepath.Join(w.dir, node+".token"))
+	w.must(err)
+	forAPI, err := w.core.CoreV1().ServiceAccounts(report.Namespace).CreateToken(w.ctx, "agent", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	w.must(err)
+	address, trusted := w.plane.Reports()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(trusted)
+	server := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	api, err := rest.HTTPClientFor(rest.AnonymousClientConfig(w.plane.Config))
+	w.must(err)
+	for _, c := range []struct {
+		what, token, url string
+		client           *http.Client
+		refused          bool
+	}{
+		{"its own at the server", string(own), "https://" + address + report.Path, server, false},
+		{"its own at the API server", string(own), w.plane.URL + "/version", api, true},
+		{"the API server's at the server", forAPI.Status.Token, "https://" + address + report.Path, server, true},
+		{"the API server's there", forAPI.Status.Token, w.plane.URL + "/version", api, false},
+	} {
+		method := http.MethodGet
+		if c.client == server {
+			method = http.MethodPost
+		}
+		r, err := http.NewRequestWithContext(w.ctx, method, c.url+"?node="+node, strings.NewReader("{}"))
+		w.must(err)
+		r.Header.Set("Authorization", "Bearer "+c.token)
+		answer, err := c.client.Do(r)
+		w.must(err)
+		w.must(answer.Body.Close())
+		if refused := answer.StatusCode == http.StatusUnauthorized; refused != c.refused {
+			w.Errorf("an agent's token, %s: %s, refused %t, want %t", c.what, answer.Status, refused, c.refused)
+		}
+	}
 }
