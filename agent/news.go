@@ -36,8 +36,8 @@ func (n *news) reach(u update) {
 // sets notes which policies are in the tables.
 func (n *news) sets(d *table.Delta) {
 	for _, s := range d.NewSets {
-		n.ofSet[s.ID] = s.Policies
-		for _, p := range s.Policies {
+		n.ofSet[s.ID] = s.Ends.Policies()
+		for _, p := range n.ofSet[s.ID] {
 			if n.policies[p]++; n.policies[p] == 1 {
 				n.touched[p] = true
 			}

@@ -156,6 +156,8 @@ type classPair [2]table.ClassID
 // nothing polices.
 type rowPair struct {
 	rows [2]*table.Row
+	// ends are those of the rows' sets.
+	ends [2]*table.Ends
 	free bool
 	// same says that nothing changes on this side.
 	same bool
@@ -247,7 +249,7 @@ func (x *comparison) rowsOf(s sidePair, c classPair, family int) rowPair {
 		if !ok {
 			id = s.sets[i].Default[family]
 		}
-		p.rows[i] = t.Rows[id]
+		p.rows[i], p.ends[i] = t.Rows[id], s.sets[i].Ends
 	}
 	b, a := p.rows[0], p.rows[1]
 	p.same = b == a || b != nil && a != nil && b.Equal(a)

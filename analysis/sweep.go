@@ -247,7 +247,7 @@ func (p rowPair) decide(i int, span PortSpan, protocol uint8) *table.Decision {
 	case p.rows[i] == nil:
 		return &table.Decision{} // dropped
 	}
-	return p.rows[i].Decide(protocol, span.SourceFrom, span.From)
+	return p.ends[i].Full(p.rows[i].Decide(protocol, span.SourceFrom, span.From))
 }
 
 // responsible names the policy of the step that decided. At the end of a tier

@@ -80,7 +80,7 @@ func (w *writer) set(id table.SetID) int {
 		fmt.Fprintf(&w.below, "set %d is missing\n", n)
 		return n
 	}
-	fmt.Fprintf(&w.below, "set %d %s %s %s %v default %d, %d", n, s.Kind, s.Stage, s.Direction, s.Policies, w.row(s.Default[0]), w.row(s.Default[1]))
+	fmt.Fprintf(&w.below, "set %d %s %s %s %v default %d, %d", n, s.Kind, s.Stage, s.Direction, s.Ends.Policies(), w.row(s.Default[0]), w.row(s.Default[1]))
 	byNumber := map[int]table.RowID{}
 	for class, row := range s.Rows {
 		byNumber[w.class(class)] = row // every class has its number from an address

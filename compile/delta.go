@@ -131,7 +131,7 @@ func published(spans []span) []table.Span {
 }
 
 func (p *program) publish() *table.Set {
-	s := &table.Set{ID: p.id, Direction: p.direction, Kind: p.kind, Stage: p.stage, Policies: p.policies, Rows: make(map[table.ClassID]table.RowID, p.rows.len())}
+	s := &table.Set{ID: p.id, Direction: p.direction, Kind: p.kind, Stage: p.stage, Ends: p.applied, Rows: make(map[table.ClassID]table.RowID, p.rows.len())}
 	for family, r := range p.defaults {
 		s.Default[family] = r.ID
 	}

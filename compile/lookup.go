@@ -22,7 +22,7 @@ func (c *Compiler) Lookup(id verdict.EndpointID, stage verdict.Stage, d verdict.
 	if own, ok := prog.rows.get(c.space.byID[c.space.shownClass(peer)]); ok {
 		row = own
 	}
-	return row.Decide(p.Protocol, p.SrcPort, p.DstPort)
+	return prog.applied.Full(row.Decide(p.Protocol, p.SrcPort, p.DstPort))
 }
 
 // LookupAny returns a decision for the packet with whatever peer is treated
@@ -37,17 +37,17 @@ func (c *Compiler) LookupAny(id verdict.EndpointID, stage verdict.Stage, d verdi
 	family := table.Family(p.Remote(d))
 	other := prog.defaults[family].Decide(p.Protocol, p.SrcPort, p.DstPort)
 	if other.Verdict == verdict.Allow {
-		return other
+		return prog.applied.Full(other)
 	}
 	for _, e := range prog.rows.entries {
 		if e.key.family != family {
 			continue
 		}
 		if found := e.value.Decide(p.Protocol, p.SrcPort, p.DstPort); found.Verdict == verdict.Allow {
-			return found
+			return prog.applied.Full(found)
 		}
 	}
-	return other
+	return prog.applied.Full(other)
 }
 
 // programAt finds the program for a local address; nil if there is none.

@@ -86,7 +86,6 @@ func TestWayHash(t *testing.T) {
 	for _, edit := range []func(*verdict.Step){
 		func(s *verdict.Step) { s.Tier = "x" }, func(s *verdict.Step) { s.Policy.Kind = "x" }, func(s *verdict.Step) { s.Policy.Namespace = "x" },
 		func(s *verdict.Step) { s.Policy.Name = "x" }, func(s *verdict.Step) { s.Rule = 300 }, func(s *verdict.Step) { s.Action = verdict.ActionLog },
-		func(s *verdict.Step) { s.Applied = []verdict.PolicyID{{Kind: "x"}} },
 	} {
 		s := verdict.Step{Tier: "t", Rule: 1, Action: verdict.ActionAllow}
 		before := hashStep(&s)

@@ -20,15 +20,17 @@ type program struct {
 	direction verdict.Direction
 	kind      verdict.EndpointKind
 	stage     verdict.Stage
-	policies  []verdict.PolicyID
+	// applied are the policies that apply, by tier.
+	applied *table.Ends
 
 	parts []part
 	// place finds a rule set among the parts; nil if these are few.
 	place map[*ruleset]int32
 	// free are the rules that any peer may match.
 	free []candidate
-	// ends are the steps at the ends of the tiers, endHash[i] the hash of the
-	// first i of them; denies[i] is the first tier from i on whose end denies.
+	// ends are the steps at the ends of the tiers, which leave out which policies
+	// applied; endHash[i] is the hash of the first i of them, denies[i] the first
+	// tier from i on whose end denies.
 	ends    []verdict.Step
 	endHash []wayHash
 	denies  []int32
@@ -236,15 +238,17 @@ func (p *program) placeOf(rs *ruleset) (at int32, ok bool) {
 func (m *maker) ends(p *program) {
 	n := len(m.tiers)
 	p.ends, p.endHash, p.denies = make([]verdict.Step, n), make([]wayHash, n+1), make([]int32, n+1)
+	applied := make([]table.End, n)
 	for i, t := range m.tiers {
-		end := verdict.Step{Tier: t.name, Rule: verdict.NoRule, Action: verdict.ActionDeny, Applied: m.applied[i]}
+		end := verdict.Step{Tier: t.name, Rule: verdict.NoRule, Action: verdict.ActionDeny}
 		if t.object != nil && t.object.Pass || m.stage.FallsThrough() {
 			end.Action = verdict.ActionPass
 		}
 		p.ends[i] = end
 		p.endHash[i+1] = p.endHash[i].then(hashStep(&end), &m.c.powers)
-		p.policies = append(p.policies, end.Applied...)
+		applied[i] = table.End{Tier: t.name, Applied: m.applied[i]}
 	}
+	p.applied = table.NewEnds(applied)
 	p.denies[n] = int32(n)
 	for i := n - 1; i >= 0; i-- {
 		p.denies[i] = p.denies[i+1]

@@ -317,7 +317,7 @@ func (b *builder) take(e event) {
 // decide walks the rules that match, in order (semantics.md section 9).
 func (b *builder) decide() *decision {
 	p, w := b.program, &b.way
-	w.pieces, w.hash = w.pieces[:0], wayHash{}
+	w.pieces, w.hash, w.tiered = w.pieces[:0], wayHash{}, false
 	tiers := int32(len(p.ends))
 	at := int32(0) // the first tier that has not ended
 	for _, i := range b.active {
@@ -364,6 +364,7 @@ func (b *builder) endTiers(at, end int32) *decision {
 	if denied {
 		end = p.denies[at] + 1
 	}
+	b.way.tiered = true
 	b.way.add(p.ends[at:end:end], p.endHash[end].less(p.endHash[at], &b.c.powers), &b.c.powers)
 	if denied {
 		return b.end(verdict.Deny, verdict.ByTierDefault)

@@ -71,7 +71,8 @@ func (p *powers) of(n int32) [2]uint64 {
 	return p.list[n]
 }
 
-// hashStep is equal for equal steps. No name contains a newline.
+// hashStep is equal for equal steps without a list of policies that applied, as
+// all of a row are. No name contains a newline.
 func hashStep(s *verdict.Step) wayHash {
 	var out [2]uint64
 	for i := range out {
@@ -82,9 +83,6 @@ func hashStep(s *verdict.Step) wayHash {
 			_ = h.WriteByte('\n')
 		}
 		_, _ = h.Write([]byte{byte(s.Action), byte(s.Rule), byte(s.Rule >> 8), byte(s.Rule >> 16), byte(s.Rule >> 24)})
-		for _, p := range s.Applied {
-			_, _ = h.WriteString(p.Kind + "\n" + p.Namespace + "\n" + p.Name + "\n")
-		}
 		out[i] = h.Sum64() % prime
 	}
 	return wayHash{out[0], out[1], 1}
@@ -104,10 +102,11 @@ type decisionKey struct {
 	way     wayHash
 }
 
-// way is a sequence of steps while it grows.
+// way is a sequence of steps while it grows. It is tiered if a tier ends in it.
 type way struct {
 	pieces [][]verdict.Step
 	hash   wayHash
+	tiered bool
 }
 
 func (w *way) add(piece []verdict.Step, h wayHash, p *powers) {
@@ -122,7 +121,7 @@ func (c *Compiler) decide(v verdict.Verdict, r verdict.Reason, w *way) *decision
 	k := decisionKey{v, r, w.hash}
 	d := c.decisions[k]
 	if d == nil {
-		d = &decision{Decision: table.Decision{Verdict: v, Reason: r}, id: uint32(c.decisionIDs.take()), key: k}
+		d = &decision{Decision: table.Decision{Verdict: v, Reason: r, Tiered: w.tiered}, id: uint32(c.decisionIDs.take()), key: k}
 		if len(w.pieces) > 0 {
 			d.Way = append([][]verdict.Step(nil), w.pieces...)
 		}

@@ -248,10 +248,10 @@ func (r *Replayer) decide(q question) (a answer) {
 	from, to := r.places.kinds[q.source], r.places.kinds[q.destination]
 	for i, t := range r.places.tables {
 		if s := from.sets[i][verdict.Egress]; s != nil && !q.noEgress {
-			a[i].egress = t.RowOf(s, to.classes[i], to.family).Decide(q.protocol, q.from, q.to)
+			a[i].egress = s.Ends.Full(t.RowOf(s, to.classes[i], to.family).Decide(q.protocol, q.from, q.to))
 		}
 		if s := to.sets[i][verdict.Ingress]; s != nil && !q.noIngress {
-			a[i].ingress = t.RowOf(s, from.classes[i], from.family).Decide(q.protocol, q.from, q.to)
+			a[i].ingress = s.Ends.Full(t.RowOf(s, from.classes[i], from.family).Decide(q.protocol, q.from, q.to))
 		}
 	}
 	return a

@@ -16,6 +16,9 @@ type Decision struct {
 	// Way holds the steps, in order, in pieces; none is empty. A piece must not
 	// be changed: others may share it.
 	Way [][]verdict.Step
+	// Tiered says that a step is the end of a tier and leaves out which policies
+	// applied: the Ends of the set tell. It is false for a decision in full.
+	Tiered bool
 }
 
 // Decided returns the decision that a trace tells, whose steps it shares.

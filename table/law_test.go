@@ -214,7 +214,7 @@ func TestIDsKeepTheirMeaning(t *testing.T) {
 			if now == nil {
 				continue
 			}
-			if now.Direction != s.Direction || now.Kind != s.Kind || now.Default != s.Default || !slices.Equal(now.Policies, s.Policies) {
+			if now.Direction != s.Direction || now.Kind != s.Kind || now.Default != s.Default || !now.Ends.Equal(s.Ends) {
 				t.Fatalf("set %d changed its meaning: %+v, %+v", id, s, now)
 			}
 		}

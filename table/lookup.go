@@ -56,7 +56,8 @@ func setIn(spans []Span, local netip.Addr) SetID {
 	return 0
 }
 
-// Row returns the row of a set for a peer's address.
+// Row returns the row of a set for a peer's address. Its decisions are the set's
+// when its Ends have made them full.
 func (t *Tables) Row(s *Set, peer netip.Addr) *Row { return t.RowOf(s, t.Class(peer), Family(peer)) }
 
 // RowOf returns the row of a set for a class of peers of a family, which is an
@@ -82,7 +83,8 @@ func (r *Row) Decide(protocol uint8, src, dst uint16) *Decision {
 }
 
 // Lookup decides the first packet of a connection for one endpoint in one
-// direction. It does not allocate. It returns nil if the endpoint is not in
+// direction, in full. It allocates only the first time that it comes to a decision
+// at the end of a tier. It returns nil if the endpoint is not in
 // the tables or the local address is not its own: the packet is dropped.
 func (t *Tables) Lookup(id verdict.EndpointID, d verdict.Direction, p verdict.Packet) *Decision {
 	e, ok := t.Endpoints[id]
@@ -93,7 +95,7 @@ func (t *Tables) Lookup(id verdict.EndpointID, d verdict.Direction, p verdict.Pa
 	if !ok {
 		return nil
 	}
-	return t.Row(s, p.Remote(d)).Decide(p.Protocol, p.SrcPort, p.DstPort)
+	return s.Ends.Full(t.Row(s, p.Remote(d)).Decide(p.Protocol, p.SrcPort, p.DstPort))
 }
 
 // LookupStage is Lookup for one stage of a host endpoint. In a stage other than
@@ -110,5 +112,5 @@ func (t *Tables) LookupStage(id verdict.EndpointID, stage verdict.Stage, d verdi
 	if !ok {
 		return nil
 	}
-	return t.Row(s, p.Remote(d)).Decide(p.Protocol, p.SrcPort, p.DstPort)
+	return s.Ends.Full(t.Row(s, p.Remote(d)).Decide(p.Protocol, p.SrcPort, p.DstPort))
 }

@@ -96,8 +96,10 @@ type Set struct {
 	// Stage is the stage of host endpoints that the set is for; sets are not
 	// shared between stages.
 	Stage verdict.Stage
-	// Policies are the policies that apply, in order; for people.
-	Policies []verdict.PolicyID
+	// Ends are the policies that apply, in order, by tier. They are a part of
+	// every decision that comes to the end of a tier; nil if the rows' decisions
+	// are full as they are.
+	Ends *Ends
 	// Default is the row of each class that is not in Rows, for IPv4 at 0 and
 	// for IPv6 at 1.
 	Default [2]RowID

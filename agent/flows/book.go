@@ -271,7 +271,7 @@ func (b *Book) decide(s *page, c table.ClassID, p verdict.Packet) *table.Decisio
 		id = s.set.Default[table.Family(p.Src)]
 	}
 	if r := b.rows[id]; r != nil {
-		return r.Decide(p.Protocol, p.SrcPort, p.DstPort)
+		return s.set.Ends.Full(r.Decide(p.Protocol, p.SrcPort, p.DstPort))
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package fake
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
@@ -99,5 +98,5 @@ func (i *ids) check(t *table.Tables) error {
 // same reports whether two sets have the same meaning. Their rows may differ:
 // classes come and go.
 func same(a, b *table.Set) bool {
-	return a.Direction == b.Direction && a.Kind == b.Kind && a.Default == b.Default && slices.Equal(a.Policies, b.Policies)
+	return a.Direction == b.Direction && a.Kind == b.Kind && a.Default == b.Default && a.Ends.Equal(b.Ends)
 }

@@ -74,7 +74,7 @@ func plainly(number uint8, t *table.Decision) table.Protocol {
 func (h *hand) set(d verdict.Direction, kind verdict.EndpointKind, v4, v6 table.RowID, rows map[table.ClassID]table.RowID) table.SetID {
 	id := table.SetID(h.id())
 	h.Tables.Sets[id] = &table.Set{ID: id, Direction: d, Kind: kind, Default: [2]table.RowID{v4, v6}, Rows: rows,
-		Policies: []verdict.PolicyID{{Kind: "NetworkPolicy", Namespace: "blue", Name: "fe"}}}
+		Ends: applied(verdict.PolicyID{Kind: "NetworkPolicy", Namespace: "blue", Name: "fe"})}
 	return id
 }
 
@@ -111,4 +111,9 @@ func (h *hand) host(name, pattern string, ingress, egress table.SetID, interface
 func bothFamilies(s table.SetID) []table.Span {
 	v4, v6 := netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")
 	return []table.Span{{From: v4.Addr(), To: last(v4), Set: s}, {From: v6.Addr(), To: last(v6), Set: s}}
+}
+
+// applied are the ends of a set of one tier.
+func applied(ids ...verdict.PolicyID) *table.Ends {
+	return table.NewEnds([]table.End{{Tier: "default", Applied: ids}})
 }

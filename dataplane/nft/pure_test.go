@@ -29,9 +29,9 @@ func TestTexts(t *testing.T) {
 		{"quote in a comment", because(&table.Decision{Reason: verdict.ByRule, Way: [][]verdict.Step{{step(`a"b`, 0)}}}), `t/NetworkPolicy/n/a?b#0`},
 		{"no policy", because(&table.Decision{Reason: verdict.NoPolicyApplies}), "no policy applies"},
 		{"invalid", because(&table.Decision{Reason: verdict.InvalidPolicy, Way: [][]verdict.Step{{step("p", verdict.NoRule)}}}), "invalid t/NetworkPolicy/n/p"},
-		{"set", describe(&table.Set{Policies: []verdict.PolicyID{{Kind: "K", Name: "a"}, {Kind: "K", Name: "b"}}}), "K//a, K//b"},
+		{"set", describe(&table.Set{Ends: applied([]verdict.PolicyID{{Kind: "K", Name: "a"}, {Kind: "K", Name: "b"}}...)}), "K//a, K//b"},
 		{"set without", describe(&table.Set{}), "no policy applies"},
-		{"one long", describe(&table.Set{Policies: []verdict.PolicyID{{Kind: "K", Name: long}}}), "K//" + long[:108] + "... (1 policies)"},
+		{"one long", describe(&table.Set{Ends: applied(verdict.PolicyID{Kind: "K", Name: long})}), "K//" + long[:108] + "... (1 policies)"},
 	} {
 		if test.got != test.want || len(test.got) > maxText && test.name != "quote" {
 			t.Errorf("%s: %q, want %q", test.name, test.got, test.want)
@@ -41,7 +41,7 @@ func TestTexts(t *testing.T) {
 	for i := range 40 {
 		many = append(many, verdict.PolicyID{Kind: "NetworkPolicy", Namespace: "blue", Name: fmt.Sprint(i)})
 	}
-	if got, want := describe(&table.Set{Policies: many}), "NetworkPolicy/blue/0, NetworkPolicy/blue/1, NetworkPolicy/blue/2, NetworkPolicy/blue/3, NetworkPolicy/blue/4 and 35 more"; got != want {
+	if got, want := describe(&table.Set{Ends: applied(many...)}), "NetworkPolicy/blue/0, NetworkPolicy/blue/1, NetworkPolicy/blue/2, NetworkPolicy/blue/3, NetworkPolicy/blue/4 and 35 more"; got != want {
 		t.Errorf("many: %q, want %q", got, want)
 	}
 }

@@ -94,15 +94,16 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 // describe lists the policies of a set, in order, for its chain's comment.
 func describe(s *table.Set) string {
-	if len(s.Policies) == 0 {
+	policies := s.Ends.Policies()
+	if len(policies) == 0 {
 		return "no policy applies"
 	}
 	var b strings.Builder
-	for i, p := range s.Policies {
-		more := fmt.Sprintf(" and %d more", len(s.Policies)-i)
+	for i, p := range policies {
+		more := fmt.Sprintf(" and %d more", len(policies)-i)
 		if b.Len()+len(p.String())+2+len(more) > maxText {
 			if i == 0 {
-				return shorten(p.String(), fmt.Sprintf(" (%d policies)", len(s.Policies)))
+				return shorten(p.String(), fmt.Sprintf(" (%d policies)", len(policies)))
 			}
 			b.WriteString(more)
 			break

@@ -1,0 +1,55 @@
+package compile_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tierwall/tierwall/compile"
+	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/table"
+	"github.com/tierwall/tierwall/verdict"
+)
+
+// crowd is one pod under so many policies, each of which lets two pods of one
+// application in.
+func crowd(policies int) *compile.Compiler {
+	c := compile.New(compile.Options{})
+	all := []model.Change{model.Put(pod("blue", "a", "10.0.0.1"))}
+	for i := range policies {
+		for j := range 2 {
+			p := pod("red", fmt.Sprintf("p%d-%d", i, j), fmt.Sprintf("10.%d.%d.%d", 1+j, i/250, i%250))
+			p.Labels["app"] = fmt.Sprintf("app%d", i)
+			all = append(all, model.Put(p))
+		}
+		r := allowFrom(fmt.Sprintf("app == 'app%d'", i))
+		tcp := verdict.TCP
+		r.Protocol = &tcp
+		r.Destination.Ports = []model.PortRange{{From: uint16(1000 + i), To: uint16(1000 + i)}}
+		all = append(all, model.Put(policy(fmt.Sprintf("p%d", i), "app == 'a'", r)))
+	}
+	c.Apply(all...)
+	return c
+}
+
+// TestRowsStay: of hundreds of policies one comes, changes and goes; the rows of
+// those that it says nothing of are what they were, though the policies that
+// applied, which every denial names, are others.
+func TestRowsStay(t *testing.T) {
+	c := crowd(300)
+	before := c.Tables()
+	rules := []model.Rule{allowFrom("app == 'app3'"), allowFrom("app in {'app4', 'app5'}")}
+	for step, change := range []model.Change{
+		model.Put(policy("new", "app == 'a'", rules...)), model.Put(policy("new", "app == 'a'", rules[0])), model.Delete(policy("new", "app == 'a'").Key()),
+	} {
+		if d := c.Apply(change); len(d.NewRows) > 4 || len(d.OldRows) > 4 {
+			t.Errorf("step %d: %d rows come and %d go", step, len(d.NewRows), len(d.OldRows))
+		}
+		denied := c.Tables().Lookup(pod("blue", "a", "10.0.0.1").ID, verdict.Ingress, verdict.Packet{Src: addr("10.1.0.9"), Dst: addr("10.0.0.1"), Protocol: verdict.UDP}).Trace()
+		if n := len(denied.Deciding().Applied); n != 300+[]int{1, 1, 0}[step] {
+			t.Errorf("step %d: the denial names %d policies", step, n)
+		}
+	}
+	if d := table.Diff(before, c.Tables()); len(d.NewRows)+len(d.OldRows) > 8 {
+		t.Errorf("there and back again: %d rows come and %d go", len(d.NewRows), len(d.OldRows))
+	}
+}
