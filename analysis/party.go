@@ -24,6 +24,8 @@ type party struct {
 // partyKey is what the members of a party have in common.
 type partyKey struct {
 	kind PreviewKind
+	// namespace is that of pods, where those of several are kept apart.
+	namespace string
 	// node is set for hosts that are not alike for the pods on them: those
 	// with a host endpoint, and closed ones.
 	node string
@@ -60,9 +62,10 @@ type gathering struct {
 	all    []*party
 }
 
-// parties returns all ends of connections in a state: pods, then hosts, then
-// the addresses that are none of these.
-func parties(s *model.State, tables [2]*table.Tables) []*party {
+// gather sorts all ends of connections in a state: pods, then hosts, then the
+// addresses that are none of these. Pods of several namespaces are kept apart if
+// that is asked for.
+func gather(s *model.State, tables [2]*table.Tables, byNamespace bool) *gathering {
 	g := &gathering{state: s, tables: tables, byKey: map[partyKey]*party{}}
 	var hosts []*model.Endpoint
 	for _, e := range s.SortedEndpoints() {
@@ -71,6 +74,9 @@ func parties(s *model.State, tables [2]*table.Tables) []*party {
 			continue
 		}
 		k := partyKey{kind: PreviewPods}
+		if byNamespace {
+			k.namespace = e.ID.Namespace
+		}
 		g.face(&k, e.Addrs, func(netip.Addr) *model.Endpoint { return e })
 		g.join(k, e.ID.String(), e.Node)
 	}
@@ -89,7 +95,7 @@ func parties(s *model.State, tables [2]*table.Tables) []*party {
 		}
 	}
 	g.outside()
-	return g.all
+	return g
 }
 
 // host adds a host by one of its references.
@@ -167,11 +173,16 @@ func (g *gathering) outside() {
 }
 
 func (g *gathering) address(a netip.Addr, ref string) {
-	k := partyKey{kind: PreviewAddresses}
-	g.face(&k, []netip.Addr{a}, func(netip.Addr) *model.Endpoint { return nil })
-	if p := g.join(k, ref, ""); p.example == "" {
+	if p := g.join(g.outsideKey(a), ref, ""); p.example == "" {
 		p.example = a.String()
 	}
+}
+
+// outsideKey is the key of an address that no endpoint and no node has.
+func (g *gathering) outsideKey(a netip.Addr) partyKey {
+	k := partyKey{kind: PreviewAddresses}
+	g.face(&k, []netip.Addr{a}, func(netip.Addr) *model.Endpoint { return nil })
+	return k
 }
 
 // ranges cuts both families whole where a range of either tables begins or

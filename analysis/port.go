@@ -102,20 +102,24 @@ func (p Port) String() string {
 
 // Packet returns the first packet of the connection to the port.
 func (p Port) Packet(c model.Connection) verdict.Packet {
-	protocol := p.Protocol
-	if protocol != verdict.ICMP {
-		return c.Packet(protocol, p.Number)
+	return c.Packet(p.protocol(c.Egress.Addr.Is4()))
+}
+
+// protocol returns the protocol and its port, or its key of ICMP, among IPv4
+// addresses or IPv6.
+func (p Port) protocol(v4 bool) (protocol uint8, number uint16) {
+	if p.Protocol != verdict.ICMP {
+		return p.Protocol, p.Number
 	}
-	kind := uint8(8) // echo request
-	if !c.Egress.Addr.Is4() {
+	protocol, kind, code := p.Protocol, uint8(8), uint8(0) // echo request
+	if !v4 {
 		protocol, kind = verdict.ICMPv6, 128
 	}
 	if p.Type != nil {
 		kind = *p.Type
 	}
-	var code uint8
 	if p.Code != nil {
 		code = *p.Code
 	}
-	return c.Packet(protocol, verdict.ICMPKey(kind, code))
+	return protocol, verdict.ICMPKey(kind, code)
 }

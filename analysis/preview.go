@@ -105,7 +105,7 @@ func Compare(s *model.State, before, after *table.Tables, limit int, changes ...
 	}
 	for _, ch := range changes {
 		if ch.Key.Kind == model.KindPolicy {
-			x.changed = append(x.changed, verdict.PolicyID{Kind: ch.Key.PolicyKind, Namespace: ch.Key.Namespace, Name: ch.Key.Name})
+			x.edited = append(x.edited, verdict.PolicyID{Kind: ch.Key.PolicyKind, Namespace: ch.Key.Namespace, Name: ch.Key.Name})
 		}
 		if p, ok := ch.Object.(*model.Policy); ok {
 			x.out.Stages = x.out.Stages || staged(p)
@@ -114,7 +114,7 @@ func Compare(s *model.State, before, after *table.Tables, limit int, changes ...
 	for _, p := range s.Policies {
 		x.out.Stages = x.out.Stages || staged(p)
 	}
-	x.parties = parties(s, x.tables)
+	x.parties = gather(s, x.tables, false).all
 	x.prepare()
 	for i := range x.parties {
 		x.from(i)
@@ -129,7 +129,7 @@ func staged(p *model.Policy) bool { return p.DoNotTrack || p.PreDNAT || p.ApplyO
 type comparison struct {
 	state   *model.State
 	tables  [2]*table.Tables
-	changed []verdict.PolicyID
+	edited  []verdict.PolicyID
 	limit   int
 	parties []*party
 	// sides and classes are the distinct ones of the parties, by direction and
@@ -260,17 +260,26 @@ func (x *comparison) rowsOf(s sidePair, c classPair, family int) rowPair {
 // model.State.Connect.
 func (x *comparison) pair(a, b *party, out, in rowPair) {
 	switch {
-	case a == b && a.kind == PreviewPods && len(a.refs) == 1: // never leaves the pod
-		return
-	case a.kind == PreviewHosts && b.kind == PreviewHosts && a.home() != "" && a.home() == b.home(): // loopback
-		return
-	case a.kind == PreviewHosts && b.kind == PreviewPods && b.allOn(a.home()): // always allowed
-		return
+	case exempt(a, b) != "":
 	case a.kind == PreviewPods && b.kind == PreviewHosts && b.node != "":
 		x.toHost(a, b, out, in)
-		return
+	default:
+		x.tell(whole(a), whole(b), x.sweep(out, in))
 	}
-	x.tell(whole(a), whole(b), x.sweep(out, in))
+}
+
+// exempt says why policy is not asked about connections between two parties;
+// empty if it is.
+func exempt(a, b *party) string {
+	switch {
+	case a == b && a.kind == PreviewPods && len(a.refs) == 1:
+		return "a connection of a pod to itself never leaves it"
+	case a.kind == PreviewHosts && b.kind == PreviewHosts && a.home() != "" && a.home() == b.home():
+		return "a connection of a host to itself never leaves it"
+	case a.kind == PreviewHosts && b.kind == PreviewPods && b.allOn(a.home()):
+		return "a node always reaches its own pods"
+	}
+	return ""
 }
 
 // toHost tells what changes between pods and one host: for those on it, their

@@ -92,21 +92,35 @@ type sweepKey struct{ out, in rowPair }
 // protocols and ports. A connection is allowed if both allow.
 func (x *comparison) sweep(out, in rowPair) []swept {
 	k := sweepKey{out, in}
-	if all, ok := x.swept[k]; ok {
-		return all
+	all, ok := x.swept[k]
+	if !ok {
+		rows := []*table.Row{out.rows[0], out.rows[1], in.rows[0], in.rows[1]}
+		all = sweepPorts(rows, func(span PortSpan, protocol uint8) (swept, bool) { return x.changed(k, span, protocol) })
+		x.swept[k] = all
 	}
-	rows := [4]*table.Row{out.rows[0], out.rows[1], in.rows[0], in.rows[1]}
+	return all
+}
+
+// ask finds something, or nothing, of a protocol and a span of its ports that
+// are alike.
+type ask func(span PortSpan, protocol uint8) (swept, bool)
+
+// sweepPorts asks about all protocols and ports that rows tell apart, nil ones
+// left out, and joins findings that continue each other.
+func sweepPorts(rows []*table.Row, ask ask) []swept {
 	var all []swept
 	known := protocolsOf(rows)
 	for _, protocol := range known {
-		all = x.sweepProtocol(all, k, rows, protocol)
+		all = sweepProtocol(all, rows, protocol, ask)
 	}
-	all = x.point(all, k, PortSpan{Protocol: AnyProtocol, To: 65535, SourceTo: 65535, Except: string(known)}, spare(known))
-	x.swept[k] = joinedProtocols(all, len(known)+1)
-	return x.swept[k]
+	others := PortSpan{Protocol: AnyProtocol, To: 65535, SourceTo: 65535, Except: string(known)}
+	if s, ok := ask(others, spare(known)); ok {
+		all = append(all, s)
+	}
+	return joinedProtocols(all, len(known)+1)
 }
 
-func protocolsOf(rows [4]*table.Row) []uint8 {
+func protocolsOf(rows []*table.Row) []uint8 {
 	var all []uint8
 	for _, r := range rows {
 		if r == nil {
@@ -132,7 +146,7 @@ func spare(all []uint8) uint8 {
 
 // sweepProtocol goes through one protocol band by band of source ports and cell
 // by cell of destination ports.
-func (x *comparison) sweepProtocol(all []swept, k sweepKey, rows [4]*table.Row, protocol uint8) []swept {
+func sweepProtocol(all []swept, rows []*table.Row, protocol uint8, ask ask) []swept {
 	sources, targets := []uint16{65535}, []uint16{65535}
 	for _, r := range rows {
 		if r == nil {
@@ -157,11 +171,13 @@ func (x *comparison) sweepProtocol(all []swept, k sweepKey, rows [4]*table.Row, 
 		low := uint16(0)
 		start := len(all)
 		for _, high := range targets {
-			n := len(all)
-			all = x.point(all, k, PortSpan{Protocol: int(protocol), From: low, To: high, SourceFrom: from, SourceTo: to}, protocol)
-			if len(all) > n && n > start && adjacent(all[n-1], all[n]) {
+			found, ok := ask(PortSpan{Protocol: int(protocol), From: low, To: high, SourceFrom: from, SourceTo: to}, protocol)
+			switch n := len(all); {
+			case !ok:
+			case n > start && adjacent(all[n-1], found):
 				all[n-1].Ports.To = high
-				all = all[:n]
+			default:
+				all = append(all, found)
 			}
 			low = high + 1
 		}
@@ -200,8 +216,8 @@ func joinedProtocols(all []swept, parts int) []swept {
 	return []swept{one}
 }
 
-// point compares one protocol with its ports, of which a span is alike.
-func (x *comparison) point(all []swept, k sweepKey, span PortSpan, protocol uint8) []swept {
+// changed compares one protocol with its ports, of which a span is alike.
+func (x *comparison) changed(k sweepKey, span PortSpan, protocol uint8) (swept, bool) {
 	var sides [2][2]*table.Decision // before and after: out, in
 	var allowed [2]bool
 	for i := range sides {
@@ -209,7 +225,7 @@ func (x *comparison) point(all []swept, k sweepKey, span PortSpan, protocol uint
 		allowed[i] = sides[i][0].Verdict == verdict.Allow && sides[i][1].Verdict == verdict.Allow
 	}
 	if allowed[0] == allowed[1] {
-		return all
+		return swept{}, false
 	}
 	s := swept{verdict: verdict.Deny}
 	if allowed[1] {
@@ -230,11 +246,11 @@ func (x *comparison) point(all []swept, k sweepKey, span PortSpan, protocol uint
 		because = append(because, word+": "+then.Because())
 		before = append(before, word+": "+NewSide("", sides[0][d].Trace()).Because())
 		if s.Policy.IsZero() {
-			s.Policy = x.responsible(then.Trace)
+			s.Policy = responsible(then.Trace, x.edited)
 		}
 	}
 	s.Because, s.Before = strings.Join(because, "; "), strings.Join(before, "; ")
-	return append(all, s)
+	return s, true
 }
 
 // free is the decision where nothing polices.
@@ -251,8 +267,8 @@ func (p rowPair) decide(i int, span PortSpan, protocol uint8) *table.Decision {
 }
 
 // responsible names the policy of the step that decided. At the end of a tier
-// it is one that applies there: that which changed if it does, else the first.
-func (x *comparison) responsible(t verdict.Trace) verdict.PolicyID {
+// it is one that applies there: one of the preferred if it does, else the first.
+func responsible(t verdict.Trace, preferred []verdict.PolicyID) verdict.PolicyID {
 	s := t.Deciding()
 	if s == nil {
 		return verdict.PolicyID{}
@@ -260,7 +276,7 @@ func (x *comparison) responsible(t verdict.Trace) verdict.PolicyID {
 	if !s.Policy.IsZero() || len(s.Applied) == 0 {
 		return s.Policy
 	}
-	for _, id := range x.changed {
+	for _, id := range preferred {
 		if slices.Contains(s.Applied, id) {
 			return id
 		}
