@@ -52,6 +52,69 @@ func (e ChangeVerdict) Valid() bool {
 	}
 }
 
+// Defines values for ConnectivityCellVerdict.
+const (
+	ConnectivityCellVerdictAllow   ConnectivityCellVerdict = "allow"
+	ConnectivityCellVerdictDeny    ConnectivityCellVerdict = "deny"
+	ConnectivityCellVerdictPartly  ConnectivityCellVerdict = "partly"
+	ConnectivityCellVerdictUnasked ConnectivityCellVerdict = "unasked"
+)
+
+// Valid indicates whether the value is a known member of the ConnectivityCellVerdict enum.
+func (e ConnectivityCellVerdict) Valid() bool {
+	switch e {
+	case ConnectivityCellVerdictAllow:
+		return true
+	case ConnectivityCellVerdictDeny:
+		return true
+	case ConnectivityCellVerdictPartly:
+		return true
+	case ConnectivityCellVerdictUnasked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectivityGroupKind.
+const (
+	ConnectivityGroupKindAddresses ConnectivityGroupKind = "addresses"
+	ConnectivityGroupKindHost      ConnectivityGroupKind = "host"
+	ConnectivityGroupKindPods      ConnectivityGroupKind = "pods"
+)
+
+// Valid indicates whether the value is a known member of the ConnectivityGroupKind enum.
+func (e ConnectivityGroupKind) Valid() bool {
+	switch e {
+	case ConnectivityGroupKindAddresses:
+		return true
+	case ConnectivityGroupKindHost:
+		return true
+	case ConnectivityGroupKindPods:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectivityReachVerdict.
+const (
+	ConnectivityReachVerdictAllow ConnectivityReachVerdict = "allow"
+	ConnectivityReachVerdictDeny  ConnectivityReachVerdict = "deny"
+)
+
+// Valid indicates whether the value is a known member of the ConnectivityReachVerdict enum.
+func (e ConnectivityReachVerdict) Valid() bool {
+	switch e {
+	case ConnectivityReachVerdictAllow:
+		return true
+	case ConnectivityReachVerdictDeny:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainAddressVerdict.
 const (
 	DomainAddressVerdictAllow DomainAddressVerdict = "allow"
@@ -984,6 +1047,122 @@ type ClusterNode struct {
 	Name      string   `json:"name"`
 }
 
+// Connectivity defines model for Connectivity.
+type Connectivity struct {
+	// Cells for each row one for each column
+	Cells    [][]ConnectivityCell `json:"cells"`
+	Column   int                  `json:"column"`
+	Columns  []ConnectivityGroup  `json:"columns"`
+	Observed ConnectivityObserved `json:"observed"`
+	Row      int                  `json:"row"`
+	Rows     []ConnectivityGroup  `json:"rows"`
+
+	// Stages policies of other stages than the normal one hold too, and are not in this
+	Stages       bool `json:"stages"`
+	TotalColumns int  `json:"totalColumns"`
+	TotalRows    int  `json:"totalRows"`
+
+	// View How old an answer is and what is not in it.
+	View View `json:"view"`
+}
+
+// ConnectivityAnswer defines model for ConnectivityAnswer.
+type ConnectivityAnswer struct {
+	// From Ends that nothing in force tells apart.
+	From  ConnectivityGroup   `json:"from"`
+	Reach []ConnectivityReach `json:"reach"`
+
+	// To Ends that nothing in force tells apart.
+	To ConnectivityGroup `json:"to"`
+
+	// Unasked why no policy is asked
+	Unasked *string `json:"unasked,omitempty"`
+
+	// View How old an answer is and what is not in it.
+	View View `json:"view"`
+}
+
+// ConnectivityCell defines model for ConnectivityCell.
+type ConnectivityCell struct {
+	// Allowed partly: the first of what is allowed
+	Allowed *[]string `json:"allowed,omitempty"`
+
+	// More how much of that is left out
+	More *int              `json:"more,omitempty"`
+	Seen *ConnectivitySeen `json:"seen,omitempty"`
+
+	// Verdict partly: some ports are allowed; unasked: no policy is asked about such connections
+	Verdict ConnectivityCellVerdict `json:"verdict"`
+}
+
+// ConnectivityCellVerdict partly: some ports are allowed; unasked: no policy is asked about such connections
+type ConnectivityCellVerdict string
+
+// ConnectivityGroup Ends that nothing in force tells apart.
+type ConnectivityGroup struct {
+	// Count 0 for addresses
+	Count int `json:"count"`
+
+	// Example one of them, which names the group in other questions
+	Example string                `json:"example"`
+	Kind    ConnectivityGroupKind `json:"kind"`
+	Labels  *Labels               `json:"labels,omitempty"`
+
+	// Namespace of pods
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Refs the first 50: endpoints, or ranges of addresses
+	Refs []string `json:"refs"`
+
+	// Title Example: blue/fe-1 and 2 more
+	Title string `json:"title"`
+}
+
+// ConnectivityGroupKind defines model for ConnectivityGroup.Kind.
+type ConnectivityGroupKind string
+
+// ConnectivityObserved defines model for ConnectivityObserved.
+type ConnectivityObserved struct {
+	Available bool `json:"available"`
+
+	// Reason why nothing that was seen is told
+	Reason *string `json:"reason,omitempty"`
+
+	// Records how many are
+	Records *int `json:"records,omitempty"`
+
+	// Since of the oldest record that is counted
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// ConnectivityReach defines model for ConnectivityReach.
+type ConnectivityReach struct {
+	// Because in words
+	Because string `json:"because"`
+
+	// Of in words, for which of the group; left out for all
+	Of *string `json:"of,omitempty"`
+
+	// Policy which is responsible; left out if none is
+	Policy *string `json:"policy,omitempty"`
+
+	// Ports Example: tcp/80
+	Ports   string                   `json:"ports"`
+	Verdict ConnectivityReachVerdict `json:"verdict"`
+}
+
+// ConnectivityReachVerdict defines model for ConnectivityReach.Verdict.
+type ConnectivityReachVerdict string
+
+// ConnectivitySeen defines model for ConnectivitySeen.
+type ConnectivitySeen struct {
+	// Allowed connections
+	Allowed int64 `json:"allowed"`
+
+	// Denied attempts
+	Denied int64 `json:"denied"`
+}
+
 // Count defines model for Count.
 type Count struct {
 	Count int    `json:"count"`
@@ -1561,6 +1740,9 @@ type NodeStatus struct {
 	// Since when the state began
 	Since time.Time       `json:"since"`
 	State NodeStatusState `json:"state"`
+
+	// Warning what is wrong there though policy is enforced
+	Warning *string `json:"warning,omitempty"`
 }
 
 // NodeStatusState defines model for NodeStatus.State.
@@ -2125,6 +2307,39 @@ type GetClusterParams struct {
 	Namespace *[]string `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
+// GetConnectivityParams defines parameters for GetConnectivity.
+type GetConnectivityParams struct {
+	// From words, each of which must be in a name, namespace, label (key=value) or address of the source
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To the same of the destination
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Port only this, for instance tcp/80; everything if not given
+	Port *string `form:"port,omitempty" json:"port,omitempty"`
+
+	// Row the first source, from 0
+	Row *int `form:"row,omitempty" json:"row,omitempty"`
+
+	// Column the first destination, from 0
+	Column *int `form:"column,omitempty" json:"column,omitempty"`
+
+	// Limit how many of each, 20 if not given
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetConnectivityCellParams defines parameters for GetConnectivityCell.
+type GetConnectivityCellParams struct {
+	// From an endpoint of the source group (NAMESPACE/POD, hep:NAME, node:NAME), or an address
+	From string `form:"from" json:"from"`
+
+	// To the same of the destination
+	To string `form:"to" json:"to"`
+
+	// Port only this, for instance tcp/80
+	Port *string `form:"port,omitempty" json:"port,omitempty"`
+}
+
 // GetEndpointParams defines parameters for GetEndpoint.
 type GetEndpointParams struct {
 	Ref string `form:"ref" json:"ref"`
@@ -2460,6 +2675,12 @@ type ServerInterface interface {
 	// GetCluster The cluster picture
 	// (GET /cluster)
 	GetCluster(w http.ResponseWriter, r *http.Request, params GetClusterParams)
+	// GetConnectivity Which groups of ends may reach which, a part of the matrix
+	// (GET /connectivity)
+	GetConnectivity(w http.ResponseWriter, r *http.Request, params GetConnectivityParams)
+	// GetConnectivityCell What becomes of connections between two groups, port by port, and why
+	// (GET /connectivity/cell)
+	GetConnectivityCell(w http.ResponseWriter, r *http.Request, params GetConnectivityCellParams)
 	// Draft What a policy that is not stored would mean
 	// (POST /draft)
 	Draft(w http.ResponseWriter, r *http.Request)
@@ -2694,6 +2915,163 @@ func (siw *ServerInterfaceWrapper) GetCluster(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetCluster(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetConnectivity operation middleware
+func (siw *ServerInterfaceWrapper) GetConnectivity(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetConnectivityParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "port" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "port", r.URL.Query(), &params.Port, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "port"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "port", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "row" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "row", r.URL.Query(), &params.Row, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "row"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "row", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "column" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "column", r.URL.Query(), &params.Column, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "column"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "column", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetConnectivity(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetConnectivityCell operation middleware
+func (siw *ServerInterfaceWrapper) GetConnectivityCell(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetConnectivityCellParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "port" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "port", r.URL.Query(), &params.Port, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "port"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "port", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetConnectivityCell(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4645,6 +5023,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/objects", wrapper.UpdateObject)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/reorder", wrapper.Reorder)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/events", wrapper.Events)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/connectivity", wrapper.GetConnectivity)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/connectivity/cell", wrapper.GetConnectivityCell)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/flows", wrapper.ListFlows)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/flows/follow", wrapper.FollowFlows)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/flows/counts", wrapper.CountFlows)

@@ -59,7 +59,7 @@ func nodesIn(published string) ([]NodeStatus, error) {
 	}
 	all := []NodeStatus{}
 	for _, n := range list {
-		all = append(all, NodeStatus{Name: n.Name, State: NodeStatusState(n.State), Since: n.Since.UTC(), Error: text(n.Error), Policies: n.Policies, Drift: int64(min(n.Drift, 1<<62))})
+		all = append(all, NodeStatus{Name: n.Name, State: NodeStatusState(n.State), Since: n.Since.UTC(), Error: text(n.Error), Warning: text(n.Warning), Policies: n.Policies, Drift: int64(min(n.Drift, 1<<62))})
 	}
 	return all, nil
 }

@@ -36,6 +36,8 @@ type view struct {
 	uses      func() *analysis.SetUses
 	selecting func() *selecting
 	pending   func() *model.State
+	// connectivity is who may reach whom by the tables.
+	connectivity func() *analysis.Connectivity
 }
 
 // engines are the compilers of what users with the same rights see; views of
@@ -82,6 +84,7 @@ func newView(s *store, snap *snapshot, r rights, e *engines) *view {
 	v.uses = sync.OnceValue(func() *analysis.SetUses { return analysis.NewSetUses(v.state) })
 	v.selecting = sync.OnceValue(func() *selecting { return newSelecting(v.state) })
 	v.pending = sync.OnceValue(v.state.Pending)
+	v.connectivity = sync.OnceValue(v.connects)
 	return v
 }
 

@@ -56,6 +56,13 @@ export const countsQuery = queryOptions({
 export const stagedQuery = (since: string | undefined) =>
   queryOptions({ queryKey: ['staged', since], queryFn: ({ signal }) => answer(api.GET('/staged', { params: { query: { since } }, signal })) });
 
+/** How many groups of each side of the matrix are asked for at once. */
+export const matrixSize = 20;
+export const connectivityQuery = (query: Query<'getConnectivity'>) =>
+  queryOptions({ queryKey: ['connectivity', query], queryFn: ({ signal }) => answer(api.GET('/connectivity', { params: { query: { ...query, limit: matrixSize } }, signal })), refetchInterval: 15_000 });
+export const connectivityCellQuery = (query: Query<'getConnectivityCell'>) =>
+  queryOptions({ queryKey: ['connectivity', 'cell', query], queryFn: ({ signal }) => answer(api.GET('/connectivity/cell', { params: { query }, signal })), placeholderData: undefined });
+
 export const nodesQuery = queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => answer(api.GET('/nodes', { signal })) });
 
 export const tierSubjectsQuery = (tier: string) =>

@@ -394,6 +394,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/connectivity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which groups of ends may reach which, a part of the matrix
+         * @description Groups are pods of one namespace, hosts, and addresses outside, that nothing in force tells apart. Cells are from the compiled tables; `seen`
+         *     is what agents recorded between the two lately.
+         */
+        get: operations["getConnectivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/connectivity/cell": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What becomes of connections between two groups, port by port, and why */
+        get: operations["getConnectivityCell"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/flows": {
         parameters: {
             query?: never;
@@ -603,6 +641,8 @@ export interface components {
             since: string;
             /** @description the last error of the agent, if it is behind */
             error?: string;
+            /** @description what is wrong there though policy is enforced */
+            warning?: string;
             /** @description how many policies apply to something there */
             policies: number;
             /**
@@ -1176,6 +1216,92 @@ export interface components {
             count: number;
             /** @description the first 50: endpoints, or ranges of addresses */
             refs: string[];
+        };
+        /** @description Ends that nothing in force tells apart. */
+        ConnectivityGroup: {
+            /** @enum {string} */
+            kind: "pods" | "host" | "addresses";
+            /** @description of pods */
+            namespace?: string;
+            /** @example blue/fe-1 and 2 more */
+            title: string;
+            /** @description one of them, which names the group in other questions */
+            example: string;
+            /** @description 0 for addresses */
+            count: number;
+            labels?: components["schemas"]["Labels"];
+            /** @description the first 50: endpoints, or ranges of addresses */
+            refs: string[];
+        };
+        ConnectivityCell: {
+            /**
+             * @description partly: some ports are allowed; unasked: no policy is asked about such connections
+             * @enum {string}
+             */
+            verdict: "allow" | "deny" | "partly" | "unasked";
+            /** @description partly: the first of what is allowed */
+            allowed?: string[];
+            /** @description how much of that is left out */
+            more?: number;
+            seen?: components["schemas"]["ConnectivitySeen"];
+        };
+        ConnectivitySeen: {
+            /**
+             * Format: int64
+             * @description connections
+             */
+            allowed: number;
+            /**
+             * Format: int64
+             * @description attempts
+             */
+            denied: number;
+        };
+        Connectivity: {
+            rows: components["schemas"]["ConnectivityGroup"][];
+            columns: components["schemas"]["ConnectivityGroup"][];
+            /** @description for each row one for each column */
+            cells: components["schemas"]["ConnectivityCell"][][];
+            row: number;
+            column: number;
+            totalRows: number;
+            totalColumns: number;
+            /** @description policies of other stages than the normal one hold too, and are not in this */
+            stages: boolean;
+            observed: components["schemas"]["ConnectivityObserved"];
+            view: components["schemas"]["View"];
+        };
+        ConnectivityObserved: {
+            available: boolean;
+            /** @description why nothing that was seen is told */
+            reason?: string;
+            /**
+             * Format: date-time
+             * @description of the oldest record that is counted
+             */
+            since?: string;
+            /** @description how many are */
+            records?: number;
+        };
+        ConnectivityReach: {
+            /** @example tcp/80 */
+            ports: string;
+            /** @enum {string} */
+            verdict: "allow" | "deny";
+            /** @description which is responsible; left out if none is */
+            policy?: string;
+            /** @description in words */
+            because: string;
+            /** @description in words, for which of the group; left out for all */
+            of?: string;
+        };
+        ConnectivityAnswer: {
+            from: components["schemas"]["ConnectivityGroup"];
+            to: components["schemas"]["ConnectivityGroup"];
+            reach: components["schemas"]["ConnectivityReach"][];
+            /** @description why no policy is asked */
+            unasked?: string;
+            view: components["schemas"]["View"];
         };
         PortChange: {
             /** @example tcp/80 */
@@ -2241,6 +2367,68 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getConnectivity: {
+        parameters: {
+            query?: {
+                /** @description words, each of which must be in a name, namespace, label (key=value) or address of the source */
+                from?: string;
+                /** @description the same of the destination */
+                to?: string;
+                /** @description only this, for instance tcp/80; everything if not given */
+                port?: string;
+                /** @description the first source, from 0 */
+                row?: number;
+                /** @description the first destination, from 0 */
+                column?: number;
+                /** @description how many of each, 20 if not given */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connectivity"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getConnectivityCell: {
+        parameters: {
+            query: {
+                /** @description an endpoint of the source group (NAMESPACE/POD, hep:NAME, node:NAME), or an address */
+                from: string;
+                /** @description the same of the destination */
+                to: string;
+                /** @description only this, for instance tcp/80 */
+                port?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectivityAnswer"];
                 };
             };
             default: components["responses"]["Problem"];

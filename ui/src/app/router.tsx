@@ -91,7 +91,12 @@ const staged = createRoute({
   getParentRoute: () => app, path: '/staged', component: lazyRouteComponent(() => import('../features/staged/page'), 'StagedPage'),
   validateSearch: (raw: Record<string, unknown>) => optional({ since: oneOf(raw, 'since', ['1h', '24h']) }),
 });
-const connectivity = createRoute({ getParentRoute: () => app, path: '/connectivity', component: lazyRouteComponent(() => import('../features/connectivity/page'), 'ConnectivityPage') });
+const connectivity = createRoute({
+  getParentRoute: () => app, path: '/connectivity', component: lazyRouteComponent(() => import('../features/connectivity/page'), 'ConnectivityPage'),
+  validateSearch: (raw: Record<string, unknown>) => optional({
+    from: text(raw, 'from'), to: text(raw, 'to'), port: text(raw, 'port'), row: whole(raw, 'row'), column: whole(raw, 'column'), source: text(raw, 'source'), destination: text(raw, 'destination'),
+  }),
+});
 
 const tree = root.addChildren([login, app.addChildren([home, policies, newPolicy, editPolicy, tiers, endpoints, endpoint, explain, networkSets, namespaces, nodes, flows, staged, connectivity])]);
 

@@ -22,9 +22,25 @@ export function EndpointLink({ of }: { of: string }) {
   return <Anchor inherit component={Link} to={'/endpoint' as string} search={{ ref: of } as never}>{of}</Anchor>;
 }
 
-/** Labels as text: what is in them is never markup. */
+/** Labels that the system gives to everything: they say nothing about one thing. */
+export function isInternal(key: string): boolean {
+  return /^(projectcalico\.org|pcns\.projectcalico\.org|pcsa\.projectcalico\.org)\/|^kubernetes\.io\/metadata\.name$/.test(key);
+}
+
+/** Labels as text: what is in them is never markup. What the system gives to everything is folded away. */
 export function LabelList({ labels }: { labels: Record<string, string> }) {
   const all = Object.entries(labels);
-  if (all.length === 0) return <Text span size="sm" c="dimmed">no labels</Text>;
-  return <Group gap={4}>{all.map(([key, value]) => <Badge key={key} radius="sm" fw={400} maw={260} title={`${key}: ${value}`}>{key}: {value}</Badge>)}</Group>;
+  const written = all.filter(([key]) => !isInternal(key));
+  const internal = all.filter(([key]) => isInternal(key));
+  return (
+    <Group gap={4}>
+      {written.map(([key, value]) => <LabelBadge key={key} name={key} value={value} />)}
+      {written.length === 0 && <Text span size="sm" c="dimmed">no labels of its own</Text>}
+      {internal.length > 0 && <details className="folded"><summary aria-label={`${internal.length} labels that the system gives`} title="labels that the system gives">+{internal.length}</summary><Group gap={4}>{internal.map(([key, value]) => <LabelBadge key={key} name={key} value={value} />)}</Group></details>}
+    </Group>
+  );
+}
+
+function LabelBadge({ name, value }: { name: string; value: string }) {
+  return <Badge radius="sm" fw={400} maw={260} title={`${name}: ${value}`}>{name}: {value}</Badge>;
 }

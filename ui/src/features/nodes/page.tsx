@@ -6,7 +6,7 @@ import { CopyCommand } from '../../parts/copy';
 import { DataTable, type Column } from '../../parts/data-table';
 import { Page } from '../../parts/page';
 import { Empty, QueryView } from '../../parts/query-view';
-import { forHowLong, stateSign } from './state';
+import { forHowLong, stateSign, stateWords } from './state';
 
 /** Which nodes enforce what is stored: those that do not come first. */
 export function NodesPage() {
@@ -16,16 +16,17 @@ export function NodesPage() {
       <QueryView query={query}>{(data) => !data.available ? <Empty title="Not known">{data.reason}</Empty>
         : data.nodes.length === 0 ? <Empty title="There are no nodes">The list that the server publishes is empty.</Empty>
         : <>
-          <Text size="sm" role="status">{data.inStep === data.nodes.length ? `All ${data.nodes.length} nodes are in step.` : `${data.inStep} of ${data.nodes.length} nodes are in step.`}</Text>
-          <DataTable label="Nodes" rows={notInStepFirst(data.nodes)} rowKey={(row) => row.name} columns={columns} />
+          <Text size="sm" role="status">{stateWords(data)}</Text>
+          <DataTable label="Nodes" rows={worstFirst(data.nodes)} rowKey={(row) => row.name} columns={columns} />
         </>}
       </QueryView>
     </Page>
   );
 }
 
-export function notInStepFirst(nodes: Schemas['NodeStatus'][]): Schemas['NodeStatus'][] {
-  return [...nodes].sort((a, b) => Number(a.state === 'in step') - Number(b.state === 'in step') || a.name.localeCompare(b.name));
+export function worstFirst(nodes: Schemas['NodeStatus'][]): Schemas['NodeStatus'][] {
+  const rank = (node: Schemas['NodeStatus']) => (node.state !== 'in step' ? 0 : node.warning ? 1 : 2);
+  return [...nodes].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name, 'en', { numeric: true }));
 }
 
 const columns: Column<Schemas['NodeStatus']>[] = [
@@ -34,5 +35,5 @@ const columns: Column<Schemas['NodeStatus']>[] = [
   { header: 'For', cell: (row) => <time dateTime={row.since} title={new Date(row.since).toLocaleString()}>{forHowLong(row.since, Date.now())}</time> },
   { header: 'Policies', cell: (row) => row.policies.toLocaleString('en') },
   { header: 'Changed by others', cell: (row) => (row.drift === 0 ? 'never' : row.drift === 1 ? 'once' : `${row.drift.toLocaleString('en')} times`) },
-  { header: 'Last error', cell: (row) => row.error ?? '' },
+  { header: 'What is wrong', cell: (row) => <>{row.error && <Text size="sm">✕ {row.error}</Text>}{row.warning && <Text size="sm">⚠ {row.warning}</Text>}{!row.error && !row.warning && <Text size="sm" c="dimmed">nothing</Text>}</> },
 ];

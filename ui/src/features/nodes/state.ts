@@ -19,3 +19,10 @@ export function forHowLong(since: string, now: number): string {
   }
   return parts.slice(0, 2).join(' ') || '0 s';
 }
+
+/** How many of how many are in step, and how many have a warning. */
+export function stateWords({ nodes, inStep }: Pick<Schemas['NodeList'], 'nodes' | 'inStep'>): string {
+  const warned = nodes.filter((node) => node.warning).length;
+  const step = inStep === nodes.length ? `All ${nodes.length.toLocaleString('en')} nodes are in step` : `${inStep.toLocaleString('en')} of ${nodes.length.toLocaleString('en')} nodes are in step`;
+  return `${nodes.length === 1 && inStep === 1 ? 'The only node is in step' : step}${warned > 0 ? `; ${warned.toLocaleString('en')} ${warned === 1 ? 'has' : 'have'} a warning` : ''}.`;
+}
