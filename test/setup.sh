@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what Go does not bring. Without an argument: nft and ip, for the lab and
 # the kernel tests, to read tables as a person would and to look into namespaces.
-# `node`: npm, to build the Manager. `browser`: Chromium, for its tests.
+# `node`: npm, to build the Manager. `browser`: Chromium, for its tests, and openssl,
+# for the certificate of the provider that they log in at.
 set -eu
 missing=()
 case "${1:-kernel}" in
@@ -11,7 +12,8 @@ case "${1:-kernel}" in
   node)
     command -v npm >/dev/null || missing+=(nodejs npm) ;;
   browser)
-    [ -x "${TIERWALL_CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium) ;;
+    [ -x "${TIERWALL_CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium)
+    command -v openssl >/dev/null || missing+=(openssl) ;;
   *)
     echo "usage: $0 [kernel|node|browser]" >&2; exit 2 ;;
 esac

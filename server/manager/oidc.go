@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -136,7 +137,18 @@ const (
 	stateCookie    = "tierwall-oidc-state"
 	nonceCookie    = "tierwall-oidc-nonce"
 	verifierCookie = "tierwall-oidc-verifier"
+	nextCookie     = "tierwall-oidc-next"
 )
+
+// localPath is a place of these pages, to go to after a login; "/" for whatever is
+// none. Browsers leave tabs and ends of lines out of addresses, and take \ for /.
+func localPath(place string) string {
+	const most = 2000 // browsers take no larger cookies
+	if !strings.HasPrefix(place, "/") || strings.HasPrefix(place, "//") || strings.HasPrefix(place, `/\`) || strings.ContainsFunc(place, unicode.IsControl) || len(place) > most {
+		return "/"
+	}
+	return place
+}
 
 func (m *Manager) loginCookie(name, value string, age int) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value, Path: loginPath, MaxAge: age, HttpOnly: true, Secure: m.secure(), SameSite: http.SameSiteLaxMode}
@@ -154,7 +166,8 @@ func (m *Manager) beginOIDC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	state, nonce, verifier := secret(), secret(), oauth2.GenerateVerifier()
-	for name, value := range map[string]string{stateCookie: state, nonceCookie: nonce, verifierCookie: verifier} {
+	next := url.QueryEscape(localPath(r.URL.Query().Get("next")))
+	for name, value := range map[string]string{stateCookie: state, nonceCookie: nonce, verifierCookie: verifier, nextCookie: next} {
 		http.SetCookie(w, m.loginCookie(name, value, int(loginFor.Seconds())))
 	}
 	http.Redirect(w, r, config.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)), http.StatusFound)
@@ -167,7 +180,7 @@ func (m *Manager) endOIDC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token, err := m.exchange(r)
-	for _, name := range []string{stateCookie, nonceCookie, verifierCookie} {
+	for _, name := range []string{stateCookie, nonceCookie, verifierCookie, nextCookie} {
 		http.SetCookie(w, m.loginCookie(name, "", -1))
 	}
 	if err != nil {
@@ -183,7 +196,21 @@ func (m *Manager) endOIDC(w http.ResponseWriter, r *http.Request) {
 	m.open(w, s)
 	// a page and no redirect: at the end of redirects from another site the
 	// browser would not send the Strict cookie
-	loginPage(w, http.StatusOK, `<meta http-equiv="refresh" content="0;url=/">`, `<p>Logged in. <a href="/">Go on</a></p>`)
+	next := html.EscapeString(nextOf(r))
+	loginPage(w, http.StatusOK, `<meta http-equiv="refresh" content="0;url=`+next+`">`, `<p>Logged in. <a href="`+next+`">Go on</a></p>`)
+}
+
+// nextOf is where the login that ends was begun.
+func nextOf(r *http.Request) string {
+	c, err := r.Cookie(nextCookie)
+	if err != nil {
+		return "/"
+	}
+	place, err := url.QueryUnescape(c.Value)
+	if err != nil {
+		return "/"
+	}
+	return localPath(place)
 }
 
 // failLoginPage says why a login did not work: the browser shows it as a page.

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"strings"
 	"testing"
 
 	"golang.org/x/oauth2"
@@ -25,5 +26,17 @@ func TestAuthStyle(t *testing.T) {
 	}
 	if got := sentence("it is <b>. so."); got != "It is <b>. so." {
 		t.Error(got)
+	}
+}
+
+// TestLocalPath: a login leads to these pages and nowhere else.
+func TestLocalPath(t *testing.T) {
+	for place, want := range map[string]string{
+		"": "/", "/": "/", "/policies?q=a": "/policies?q=a", "//evil.example": "/", `/\evil.example`: "/", "https://evil.example": "/", "javascript:alert(1)": "/", "evil": "/", "/\t/evil.example": "/", "/\n/evil.example": "/",
+		"/" + strings.Repeat("a", 3000): "/",
+	} {
+		if got := localPath(place); got != want {
+			t.Errorf("%.40q: %.40q, want %q", place, got, want)
+		}
 	}
 }

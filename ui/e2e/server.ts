@@ -23,9 +23,16 @@ export interface Server {
   stop: () => Promise<void>;
 }
 
+interface Wishes {
+  /** The Manager's port; a free one if not given. */
+  managerPort?: number;
+  /** Further arguments. */
+  args?: string[];
+}
+
 /** Starts the control plane and the Manager, without a cluster. */
-export function startServer(): Promise<Server> {
-  return start('serve', /^token:/, (told) => {
+export function startServer(wishes: Wishes = {}): Promise<Server> {
+  return start('serve', /^token:/, wishes, (told) => {
     const value = (name: string) => told.map((line) => new RegExp(`^${name}: (.*)$`).exec(line)?.[1]).find(Boolean) ?? '';
     return { url: value('manager'), kubeconfig: value('kubeconfig'), tokens: { administrator: readFileSync(value('token'), 'utf8').trim() } };
   });
@@ -33,7 +40,7 @@ export function startServer(): Promise<Server> {
 
 /** Starts the demo: the tutorial's cluster as a lab, with three users. Needs root, and no other demo on the machine. */
 export function startDemo(): Promise<Server> {
-  return start('demo', /Ctrl-C takes everything down/, (told) => {
+  return start('demo', /Ctrl-C takes everything down/, {}, (told) => {
     const text = told.join('\n');
     const token = (user: User) => new RegExp(`^\\s+(\\S+) +an? ${user}|^\\s+(\\S+) +the ${user}`, 'm').exec(text)?.slice(1).find(Boolean) ?? '';
     return {
@@ -47,16 +54,16 @@ export function startDemo(): Promise<Server> {
 type Told = Pick<Server, 'url' | 'kubeconfig' | 'tokens'>;
 
 /** Starts the program on free ports of loopback with a data directory of its own, and waits until it is ready. */
-async function start(command: string, ready: RegExp, read: (told: string[]) => Told): Promise<Server> {
+async function start(command: string, ready: RegExp, { managerPort, args = [] }: Wishes, read: (told: string[]) => Told): Promise<Server> {
   const dir = mkdtempSync(join(tmpdir(), 'tierwall-ui-'));
-  const [port, managerPort] = [await freePort(), await freePort()];
+  const [port, pagePort] = [await freePort(), managerPort ?? (await freePort())];
   const running: { end: () => Promise<void> }[] = [];
   const stop = async () => {
     for (const one of running.reverse()) await one.end();
     rmSync(dir, { recursive: true, force: true });
   };
   try {
-    const program = await startProgram(standalone, [command, '--data-dir', dir, '--port', String(port), '--manager-address', `127.0.0.1:${managerPort}`], ready);
+    const program = await startProgram(standalone, [command, '--data-dir', dir, '--port', String(port), '--manager-address', `127.0.0.1:${pagePort}`, ...args], ready);
     running.push(program);
     const told = read(program.told);
     const pages = await pagesOf(told.url.replace(/\/$/, ''));

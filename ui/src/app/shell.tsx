@@ -70,11 +70,12 @@ function Who() {
 function LoginAgain() {
   const [opened, { open, close }] = useDisclosure();
   const client = useQueryClient();
+  const here = useRouterState({ select: (state) => state.location.href });
   useEffect(() => onSessionEnd(open), [open]);
   return (
     <Modal opened={opened} onClose={close} title="Your session has ended" closeButtonProps={{ 'aria-label': 'Close' }}>
       <Text mb="md" size="sm">Log in again and go on where you were: nothing that you typed is lost.</Text>
-      <LoginForm onLogin={() => {
+      <LoginForm next={here} onLogin={() => {
         close();
         void client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
       }} />

@@ -5,8 +5,8 @@ import { answer, api, setCsrfToken } from '../../api/client';
 import { loginMethodsQuery, sessionQuery } from '../../api/queries';
 import { Failure } from '../../parts/query-view';
 
-/** Logs in by token, or sends the browser to the provider. `onLogin` is called with a session in place. */
-export function LoginForm({ onLogin }: { onLogin: () => void }) {
+/** Logs in by token, or sends the browser to the provider, from which it comes back to `next`. `onLogin` is called with a session in place. */
+export function LoginForm({ onLogin, next }: { onLogin: () => void; next: string }) {
   const client = useQueryClient();
   const methods = useQuery(loginMethodsQuery);
   const [token, setToken] = useState('');
@@ -34,7 +34,7 @@ export function LoginForm({ onLogin }: { onLogin: () => void }) {
       {error && <Failure error={error} />}
       {methods.error && <Failure error={methods.error} retry={() => void methods.refetch()} />}
       {methods.data?.oidc && <>
-        <Button component="a" href={methods.data.oidc.url} variant="default">Log in with {methods.data.oidc.name}</Button>
+        <Button component="a" href={`${methods.data.oidc.url}?next=${encodeURIComponent(next)}`} variant="default">Log in with {methods.data.oidc.name}</Button>
         <Divider label="or" />
       </>}
       <form onSubmit={(event) => void submit(event)}>

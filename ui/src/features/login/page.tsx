@@ -15,7 +15,7 @@ export function LoginPage() {
     <Container size={460} py="xl" component="main">
       <Title order={1}>Tierwall</Title>
       <Text c="dimmed" mb="md">Network policies created, seen and understood. What you may see and do here is what the Kubernetes API lets you.</Text>
-      <Paper withBorder p="lg"><LoginForm onLogin={() => router.history.push(next ?? '/')} /></Paper>
+      <Paper withBorder p="lg"><LoginForm next={next ?? '/'} onLogin={() => router.history.push(next ?? '/')} /></Paper>
     </Container>
   );
 }
