@@ -20,7 +20,8 @@ type Mark struct {
 const LabelSize = 16
 
 // Label is what a recording dataplane notes at a connection, in its labels: of
-// egress in the first half, of ingress in the second, each a number whose upper
+// egress in the first half, of ingress in the second (of what hosts' policy says of
+// traffic that is forwarded, in the half that is free), each a number whose upper
 // eight bits are the tag of who wrote it and whose rest is the set, and then the
 // class. Both are in the order of bytes of the machine. The last bit of all is
 // that of preDNAT policy (docs/design/007-host-stages.md).

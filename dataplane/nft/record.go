@@ -33,20 +33,58 @@ const confirmed = 1 << 3
 // noted is the rule by which a set notes itself and the peer's class in the
 // connection's labels: at its first packet alone, since labels can only be added
 // to. Without recording there is none.
+//
+// A packet meets two sets at most that allow it, so that each has a half. Those of
+// pods, and of hosts for what is their own, have that of their direction. What
+// comes in to be forwarded was sent by no local pod, and what goes out goes to
+// none: the stage Forward has the other half. So has the one before translation,
+// which hosts' policy does not follow where it allows; where it does not, Forward
+// finds the half in use, and notes nothing. Pods have both halves: what the stage
+// does with theirs is not noted. Nor is the stage before connection tracking, after
+// which there is no connection to note it at.
 func (b builder) noted(s *table.Set) []rule {
-	l, at, ok := dataplane.SetLabel(b.record.Tag, s.Direction, s.ID)
-	if !ok || s.Stage != verdict.Normal {
+	half, ahead := s.Direction, []expr.Any{}
+	switch s.Stage {
+	case verdict.Untracked:
+		return nil
+	case verdict.PreDNAT:
+		half = verdict.Egress
+		ahead = []expr.Any{meta(expr.MetaKeyIIFNAME), &expr.Lookup{SourceRegister: reg1, SetName: b.pods(), Invert: true}}
+	case verdict.Forward:
+		half = otherHalf(s.Direction)
+		ahead = unused(half)
+	}
+	l, at, ok := dataplane.SetLabel(b.record.Tag, half, s.ID)
+	if !ok {
 		return nil
 	}
-	four := func(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
-	return []rule{{exprs: []expr.Any{
+	return []rule{{exprs: append(ahead,
 		&expr.Ct{Key: expr.CtKeySTATUS, Register: reg1},
 		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: four(confirmed), Xor: four(0)},
 		equals(four(0)),
 		&expr.Immediate{Register: reg1, Data: l[:]},
 		&expr.Meta{Key: expr.MetaKeyPRIORITY, Register: unix.NFT_REG32_00 + uint32(at/4)},
 		&expr.Ct{Key: expr.CtKeyLABELS, SourceRegister: true, Register: reg1},
-	}, comment: "the set, and the class from the priority"}}
+	), comment: "the set, and the class from the priority"}}
+}
+
+func otherHalf(d verdict.Direction) verdict.Direction {
+	if d == verdict.Egress {
+		return verdict.Ingress
+	}
+	return verdict.Egress
+}
+
+func four(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
+
+// unused goes on if nothing is noted in a half of the connection's labels.
+func unused(half verdict.Direction) []expr.Any {
+	mask, _, _ := dataplane.SetLabel(dataplane.Tags, half, 0)
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeyLABELS, Register: reg1},
+		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: dataplane.LabelSize, Mask: mask[:], Xor: make([]byte, dataplane.LabelSize)},
+		equals(make([]byte, dataplane.LabelSize)),
+	}
 }
 
 // denied names the chain that ends denials, by stage.
