@@ -30,6 +30,8 @@ type Options struct {
 	Config *rest.Config
 	// Dataplane enforces.
 	Dataplane dataplane.Dataplane
+	// LogGroup is the NFLOG group to which Log rules send; 0 for none.
+	LogGroup uint16
 	// StatusSocket is the path of a unix socket on which the agent tells what
 	// it enforces; empty for none.
 	StatusSocket string
@@ -143,6 +145,11 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if err := a.startReports(ctx); err != nil {
 		return err
+	}
+	if o.LogGroup != 0 {
+		if err := a.logRules(ctx); err != nil {
+			return err
+		}
 	}
 	a.watchDrift(ctx)
 	a.waiting[kindNeeds] = true

@@ -113,19 +113,6 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestParsePrefix: whatever prefix is configured, the rule is what follows it.
-func TestParsePrefix(t *testing.T) {
-	for in, want := range map[string][2]string{
-		"tierwall: default/NetworkPolicy/blue/fe#0 \x00": {"tierwall", "default/NetworkPolicy/blue/fe#0"},
-		"fw: A: profile kns.blue ":                       {"fw: A", "profile kns.blue"},
-		"something else":                                 {"", "something else"},
-	} {
-		if prefix, rule := parsePrefix(in); prefix != want[0] || rule != want[1] {
-			t.Errorf("%q: %q and %q, want %q", in, prefix, rule, want)
-		}
-	}
-}
-
 // TestUnlogged: what came to the counts is told once, and counts that begin
 // again are taken whole.
 func TestUnlogged(t *testing.T) {

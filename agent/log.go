@@ -3,10 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/florianl/go-nflog/v2"
 
@@ -14,52 +12,49 @@ import (
 	"github.com/tierwall/tierwall/dataplane"
 )
 
-// LogRules reads what Log rules send to the NFLOG group until the context ends,
-// and writes a line for each packet: the tier, the policy and the rule that
-// asked for it, and the connection.
-func LogRules(ctx context.Context, group uint16, log *slog.Logger) error {
-	nf, err := nflog.Open(&nflog.Config{Group: group, Copymode: nflog.CopyPacket, Bufsize: 128})
+// logRules reads what Log rules send to the NFLOG group until the context ends:
+// a line for each packet, with the tier, the policy and the rule that asked for it
+// and the connection, and an event among the flows.
+func (a *agent) logRules(ctx context.Context) error {
+	nf, err := nflog.Open(&nflog.Config{Group: a.LogGroup, Copymode: nflog.CopyPacket, Bufsize: 128, Flags: nflog.FlagSeq})
 	if err != nil {
-		return fmt.Errorf("log group %d: %w", group, err)
+		return fmt.Errorf("log group %d: %w", a.LogGroup, err)
 	}
-	hook := func(a nflog.Attribute) int {
-		attrs := []any{}
-		if a.Prefix != nil {
-			prefix, rule := parsePrefix(*a.Prefix)
-			if prefix != dataplane.LogPrefix {
-				attrs = append(attrs, "prefix", prefix)
-			}
-			attrs = append(attrs, "rule", rule)
+	lost := flows.Gaps{}
+	hook := func(m nflog.Attribute) int {
+		a.unread(lost.Since(m.Seq))
+		if l, ok := flows.ParseLogged(m, a.recorder.hostAt); ok {
+			a.Log.Info("policy log", logged(l)...)
+			a.recorder.logged(l)
 		}
-		if a.Payload != nil {
-			if p, _, ok := flows.ParsePacket(*a.Payload); ok {
-				attrs = append(attrs, "connection", p.String())
-			}
-		}
-		log.Info("policy log", attrs...)
 		return 0
 	}
-	// A full socket buffer loses messages, never the listener.
-	onError := func(err error) int {
-		log.Warn("messages of Log rules were lost", "error", err)
-		return 0
-	}
+	// A full socket buffer loses messages, never the listener: their numbers are
+	// missing.
+	onError := func(error) int { return 0 }
 	if err := nf.RegisterWithErrorFunc(ctx, hook, onError); err != nil {
 		_ = nf.Close()
-		return fmt.Errorf("log group %d: %w", group, err)
+		return fmt.Errorf("log group %d: %w", a.LogGroup, err)
 	}
 	context.AfterFunc(ctx, func() { _ = nf.Close() })
 	return nil
 }
 
-// parsePrefix parts the prefix of the settings from the rule. No name of a rule
-// has a colon in it.
-func parsePrefix(text string) (prefix, rule string) {
-	text = strings.TrimRight(text, " \x00")
-	if i := strings.LastIndex(text, ": "); i >= 0 {
-		return text[:i], text[i+2:]
+// logged are the attributes of a line.
+func logged(l flows.Logged) (attrs []any) {
+	if l.Prefix != dataplane.LogPrefix {
+		attrs = append(attrs, "prefix", l.Prefix)
 	}
-	return "", text
+	return append(attrs, "rule", l.Rule, "connection", l.Packet.String())
+}
+
+// unread counts messages of Log rules that were not read in time.
+func (a *agent) unread(packets uint64) {
+	if packets > 0 {
+		a.Log.Warn("messages of Log rules were lost", "packets", packets)
+		a.metrics.unlogged.Add(float64(packets))
+		a.recorder.unlogged(packets)
+	}
 }
 
 // unlogged tells how much Log rules did not write since it was last asked,
@@ -97,6 +92,7 @@ func (a *agent) countUnlogged() {
 	}
 	total, byRule := a.unlogged.since(counts)
 	a.metrics.unlogged.Add(float64(total))
+	a.recorder.unlogged(total)
 	for _, rule := range slices.Sorted(maps.Keys(byRule)) {
 		a.Log.Info("policy log: over the limit, not written", "rule", rule, "packets", byRule[rule])
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tierwall/tierwall/agent/dns"
 	"github.com/tierwall/tierwall/agent/flows"
 )
@@ -17,7 +19,7 @@ import (
 // TestMetricsDocumented: docs/metrics.md lists just the metrics that there are.
 func TestMetricsDocumented(t *testing.T) {
 	m := newMetrics()
-	r := &recorder{collector: flows.NewCollector("n", nil, nil, nil), sender: flows.NewSender("n", nil, nil)}
+	r := &recorder{collector: flows.NewCollector("n", nil, nil, nil, nil), counters: flows.NewCounters(), sender: flows.NewSender("n", nil, nil)}
 	m.registry.MustRegister(r.collectors()...)
 	_, _, err := dns.New(dns.Options{Metrics: m.registry})
 	must(t, err)
@@ -29,6 +31,15 @@ func TestMetricsDocumented(t *testing.T) {
 			have = append(have, f.GetName())
 		}
 	}
+	descs := make(chan *prometheus.Desc, 100)
+	r.counters.Describe(descs)
+	close(descs)
+	for d := range descs { // those of which there is none yet
+		if name := regexp.MustCompile(`fqName: "(\w+)"`).FindStringSubmatch(d.String())[1]; !slices.Contains(have, name) {
+			have = append(have, name)
+		}
+	}
+	slices.Sort(have)
 	text, err := os.ReadFile("../docs/metrics.md")
 	must(t, err)
 	var told []string

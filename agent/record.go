@@ -23,6 +23,7 @@ type recorder struct {
 	book      *flows.Book
 	directory *flows.Directory
 	collector *flows.Collector
+	counters  *flows.Counters
 	sender    *flows.Sender
 	log       *slog.Logger
 	runs      bool
@@ -40,8 +41,8 @@ func newRecorder(o Options, post flows.Post) *recorder {
 	if !ok || plane.Recording().Group == 0 {
 		return nil
 	}
-	r := &recorder{plane: plane, book: flows.NewBook(), directory: flows.NewDirectory(), log: o.Log, names: map[uint32]string{}}
-	r.collector = flows.NewCollector(o.Node, func() uint8 { return plane.Recording().Tag }, r.book, r.directory)
+	r := &recorder{plane: plane, book: flows.NewBook(), directory: flows.NewDirectory(), counters: flows.NewCounters(), log: o.Log, names: map[uint32]string{}}
+	r.collector = flows.NewCollector(o.Node, func() uint8 { return plane.Recording().Tag }, r.book, r.directory, r.counters)
 	r.sender = flows.NewSender(o.Node, post, o.Log)
 	return r
 }
@@ -57,6 +58,21 @@ func (r *recorder) take(d *table.Delta) {
 func (r *recorder) see(c model.Change) {
 	if r != nil {
 		r.directory.See(c)
+		r.counters.See(c)
+	}
+}
+
+// logged takes what a Log rule logged.
+func (r *recorder) logged(l flows.Logged) {
+	if r != nil {
+		r.collector.Logged(l)
+	}
+}
+
+// unlogged counts what Log rules met and nobody logged.
+func (r *recorder) unlogged(packets uint64) {
+	if r != nil && packets > 0 {
+		r.collector.Lost(flow.Loss{Logged: packets})
 	}
 }
 
@@ -96,6 +112,9 @@ func (r *recorder) placed(ctx context.Context, p *places, moved map[verdict.Endp
 
 // hostAt returns the host endpoint of an interface.
 func (r *recorder) hostAt(index uint32) verdict.EndpointID {
+	if r == nil {
+		return verdict.EndpointID{}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.hosts) == 0 {
@@ -128,13 +147,21 @@ func (r *recorder) collectors() []prometheus.Collector {
 	lost := func(f func(flow.Loss) uint64) func() float64 {
 		return func() float64 { return float64(f(r.collector.LostSoFar())) }
 	}
+	counted := func() float64 {
+		if r.collector.Counted() {
+			return 1
+		}
+		return 0
+	}
 	return []prometheus.Collector{
+		r.counters,
 		counter("flows_sent_total", "Records of flows that the server has taken.", func() float64 { sent, _, _ := r.sender.Counts(); return float64(sent) }),
 		counter("flows_dropped_total", "Records of flows that were dropped since the server was away for too long.", func() float64 { _, dropped, _ := r.sender.Counts(); return float64(dropped) }),
 		counter("flows_unrecorded_denials_total", "Denied packets that are in no record.", lost(func(l flow.Loss) uint64 { return l.Denied })),
 		counter("flows_lost_events_total", "Times that the kernel dropped events of connections, and connections that found no place.", lost(func(l flow.Loss) uint64 { return l.Connections })),
 		counter("flows_disagreements_total", "Decisions of the kernel that the tables do not bear out.", func() float64 { return float64(r.collector.Disagreed()) }),
 		gauge("flows_waiting_bytes", "Flows that wait for the server.", func() float64 { _, _, waiting := r.sender.Counts(); return float64(waiting) }),
+		gauge("flows_traffic_counted", "1 if the kernel counts bytes and packets of connections.", counted),
 		gauge("flows_open_connections", "Open connections that are remembered.", func() float64 { return float64(r.collector.Open()) }),
 	}
 }

@@ -26,7 +26,7 @@ const reportToken = "/var/run/secrets/tierwall.dev/server/token"
 func AgentCommand() *cobra.Command {
 	var o agent.Options
 	var kubeconfig string
-	var group, flowGroup uint16
+	var flowGroup uint16
 	var remove, verbose bool
 	names := agent.DNS{}
 	var servers []string
@@ -46,7 +46,7 @@ func AgentCommand() *cobra.Command {
 			if o.Server.URL == "" && o.Server.ConfigMap == "" {
 				flowGroup = 0 // there is nobody to tell
 			}
-			plane := nft.New(nft.Options{LogGroup: group, FlowGroup: flowGroup, Own: true, CutDenied: o.CutDenied, Warn: func(err error) { o.Log.Warn(err.Error()) }})
+			plane := nft.New(nft.Options{LogGroup: o.LogGroup, FlowGroup: flowGroup, Own: true, CutDenied: o.CutDenied, Warn: func(err error) { o.Log.Warn(err.Error()) }})
 			if remove {
 				return agent.Remove(cmd.Context(), plane, o.HealthListen, o.Log)
 			}
@@ -71,9 +71,6 @@ func AgentCommand() *cobra.Command {
 			if !netAdmin() {
 				return fmt.Errorf("%w: run as root, or with CAP_NET_ADMIN", dataplane.ErrNotPermitted)
 			}
-			if err := agent.LogRules(cmd.Context(), group, o.Log); err != nil {
-				return err
-			}
 			return agent.Run(cmd.Context(), o)
 		},
 	}
@@ -87,7 +84,7 @@ func AgentCommand() *cobra.Command {
 	f.StringVar(&o.Server.Name, "server-name", "", "name in its certificate (default: that of --server)")
 	f.StringVar(&o.Server.TokenFile, "server-token", reportToken, "file with the token to show it, of audience "+nodereport.Audience)
 	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
-	f.Uint16Var(&group, "log-group", 64, "NFLOG group for Log rules")
+	f.Uint16Var(&o.LogGroup, "log-group", 64, "NFLOG group for Log rules")
 	f.Uint16Var(&flowGroup, "flow-group", 65, "NFLOG group for what is denied, of which the server is told, as of what is allowed; 0 records no flows")
 	f.StringSliceVar(&o.PodInterfaces, "pod-interfaces", nil, "interfaces that lead to pods, NAME or BEGINNING*, for example cali*: closed from their first packet on until their pod is known (default: by the node's podCIDRs)")
 	f.BoolVar(&o.CutDenied, "cut-denied", false, "after a change of policy, end the open connections that it denies (default: they go on)")

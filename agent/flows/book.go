@@ -119,10 +119,9 @@ func (b *Book) Take(d *table.Delta) {
 func (b *Book) place(c table.EndpointChange) (gone []netip.Addr) {
 	if c.ID().Kind == verdict.Host {
 		if c.New != nil {
-			for _, spans := range c.New.Spans {
-				for _, s := range spans {
-					b.owners[s.Set] = c.New.ID
-				}
+			b.own(c.New.ID, c.New.Spans)
+			for _, sides := range c.New.Stages {
+				b.own(c.New.ID, sides)
 			}
 		}
 		return nil
@@ -138,6 +137,15 @@ func (b *Book) place(c table.EndpointChange) (gone []netip.Addr) {
 		}
 	}
 	return gone
+}
+
+// own notes whose the sets of a host endpoint are.
+func (b *Book) own(id verdict.EndpointID, sides [2][]table.Span) {
+	for _, spans := range sides {
+		for _, s := range spans {
+			b.owners[s.Set] = id
+		}
+	}
 }
 
 // put gives a class its row.
@@ -250,19 +258,33 @@ func (b *Book) tables() *table.Tables {
 	return t
 }
 
-// Decision returns what a mark says of a packet: the decision, and the host
-// endpoint whose set it is (none for a pod's). It is nil if the mark is not known.
-func (b *Book) Decision(m dataplane.Mark, p verdict.Packet) (*table.Decision, verdict.EndpointID) {
+// Noted is what the mark of a connection says.
+type Noted struct {
+	// Decision is nil if it is not known any more.
+	Decision  *table.Decision
+	Direction verdict.Direction
+	Stage     verdict.Stage
+	// Owner is the host endpoint whose set it is; none for a pod's.
+	Owner verdict.EndpointID
+}
+
+// Noted returns what the mark in a half of a connection's labels says of its
+// first packet. sent is the packet as it was before the destination was
+// translated.
+func (b *Book) Noted(m dataplane.Mark, half verdict.Direction, p, sent verdict.Packet) Noted {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.sets[m.Set]
 	if s == nil {
-		return nil, verdict.EndpointID{}
+		return Noted{Direction: half}
+	}
+	if s.set.Stage == verdict.PreDNAT {
+		p = sent
 	}
 	if m.Class >= ownClasses {
 		m.Class = b.class(p.Remote(s.set.Direction), false)
 	}
-	return b.decide(s, m.Class, p), b.owners[m.Set]
+	return Noted{b.decide(s, m.Class, p), s.set.Direction, s.set.Stage, b.owners[m.Set]}
 }
 
 func (b *Book) decide(s *page, c table.ClassID, p verdict.Packet) *table.Decision {
@@ -329,7 +351,22 @@ func (b *Book) lookup(e *table.Endpoint, stage verdict.Stage, d verdict.Directio
 func (b *Book) Denied(id verdict.EndpointID, stage verdict.Stage, d verdict.Direction, p verdict.Packet) *table.Decision {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w, ok := b.ends[id]
+	return b.find(stop{id, stage, d}, p, func(found *table.Decision) bool { return found.Verdict == verdict.Deny })
+}
+
+// Logs returns, in the same way, the decision for a packet in which a rule logs
+// that names finds, and the rule; nil for none.
+func (b *Book) Logs(id verdict.EndpointID, stage verdict.Stage, d verdict.Direction, p verdict.Packet, names func(verdict.Step) bool) (*table.Decision, *verdict.Step) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found := b.find(stop{id, stage, d}, p, func(found *table.Decision) bool { return logStep(found, names) != nil })
+	return found, logStep(found, names)
+}
+
+// find returns the decision for a packet that is such, as the tables are or were
+// lately; nil for none.
+func (b *Book) find(s stop, p verdict.Packet, such func(*table.Decision) bool) *table.Decision {
+	w, ok := b.ends[s.id]
 	if !ok {
 		return nil
 	}
@@ -339,7 +376,7 @@ func (b *Book) Denied(id verdict.EndpointID, stage verdict.Stage, d verdict.Dire
 	}
 	for _, e := range list {
 		for _, before := range []bool{false, true} {
-			if found := b.lookup(e, stage, d, p, before); found != nil && found.Verdict == verdict.Deny {
+			if found := b.lookup(e, s.stage, s.direction, p, before); found != nil && such(found) {
 				return found
 			}
 		}

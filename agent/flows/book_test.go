@@ -50,17 +50,23 @@ func (h *history) take(changes ...model.Change) {
 func (h *history) meets() (all []met) {
 	tables, oracle := h.compiler.Tables(), evaluate.New(h.state)
 	for id, e := range tables.Endpoints {
-		for _, dir := range verdict.Directions {
-			for _, span := range e.Spans[dir] {
-				p := h.Packet(dir, span.From)
-				set := e.SetFor(dir, p.Local(dir))
-				if set == 0 || p.Src.Is4() != p.Dst.Is4() {
-					continue
+		for _, stage := range verdict.Stages {
+			spans := e.Spans
+			if stage != verdict.Normal {
+				spans = e.Stages[stage]
+			}
+			for _, dir := range verdict.Directions {
+				for _, span := range spans[dir] {
+					p := h.Packet(dir, span.From)
+					set := (&table.Endpoint{Spans: spans}).SetFor(dir, p.Local(dir))
+					if set == 0 || p.Src.Is4() != p.Dst.Is4() {
+						continue
+					}
+					all = append(all, met{
+						dataplane.Mark{Set: set, Class: tables.Class(p.Remote(dir))}, p, id, stage, dir,
+						oracle.DecideStage(h.state.Endpoints[id], stage, dir, p), h.clock,
+					})
 				}
-				all = append(all, met{
-					dataplane.Mark{Set: set, Class: tables.Class(p.Remote(dir))}, p, id, verdict.Normal, dir,
-					oracle.Decide(h.state.Endpoints[id], dir, p), h.clock,
-				})
 			}
 		}
 	}
@@ -71,7 +77,7 @@ func (h *history) meets() (all []met) {
 // the oracle said when it was made, for as long as it is kept; a denial is
 // explained by what denied, also a moment after it ceased to.
 func TestBookAgrees(t *testing.T) {
-	asked, older, denied := 0, 0, 0
+	asked, older, denied, early := 0, 0, 0, 0
 	for seed := range uint64(12) {
 		h := newHistory(seed)
 		var seen []met
@@ -81,12 +87,19 @@ func TestBookAgrees(t *testing.T) {
 				seen = seen[1:]
 			}
 			for _, m := range seen {
-				d, owner := h.book.Decision(m.mark, m.packet)
+				noted := h.book.Noted(m.mark, m.dir, m.packet, m.packet)
+				d, owner := noted.Decision, noted.Owner
 				if d == nil {
 					t.Fatalf("seed %d: %+v of %s ago is not known", seed, m.mark, h.clock.Sub(m.at))
 				}
 				if got := d.Trace(); !got.Equal(&m.want) {
 					t.Fatalf("seed %d: %s at %s %s: %s, the oracle said %s", seed, m.packet, m.id, m.dir, &got, &m.want)
+				}
+				if noted.Stage != m.stage || noted.Direction != m.dir {
+					t.Fatalf("seed %d: the mark of %s %s is taken for %s %s", seed, m.stage, m.dir, noted.Stage, noted.Direction)
+				}
+				if m.stage != verdict.Normal {
+					early++
 				}
 				if (owner.Kind == verdict.Host) != (m.id.Kind == verdict.Host) {
 					t.Fatalf("seed %d: set %d of %s is taken for that of %s", seed, m.mark.Set, m.id, owner)
@@ -116,8 +129,8 @@ func TestBookAgrees(t *testing.T) {
 			}
 		}
 	}
-	if asked < 10_000 || older < asked/2 || denied < 500 {
-		t.Errorf("only %d questions, %d of them about the past, and %d denials", asked, older, denied)
+	if asked < 10_000 || older < asked/2 || denied < 500 || early < 500 {
+		t.Errorf("only %d questions, %d of them about the past, %d about stages of hosts, and %d denials", asked, older, early, denied)
 	}
 }
 

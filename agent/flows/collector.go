@@ -1,9 +1,9 @@
 package flows
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unique"
 
@@ -14,14 +14,6 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-const (
-	// maxOpen is how many open connections are remembered. The traffic of others
-	// is not known when they end.
-	maxOpen = 1 << 16
-	// maxKeys is how many different records a window may have.
-	maxKeys = 20_000
-)
-
 // Collector makes records of what the kernel tells. It may be used by several at
 // once.
 type Collector struct {
@@ -30,12 +22,25 @@ type Collector struct {
 	book *Book
 	ends *Directory
 	now  func() time.Time
+	// counts are the sums by rule; nil for none.
+	counts *Counters
+	// counted says that the kernel counts traffic.
+	counted atomic.Bool
 
 	mu   sync.Mutex
-	open map[uint32]open
-	// window are the records that are being counted, in the order in which they began.
-	window map[key]*counted
-	order  []*counted
+	open map[uint32]*open
+	// ways are those that keys have in common, events the rules that logged.
+	ways   map[way]*way
+	events map[flow.Logged]*flow.Logged
+	// window are the records that are being counted, in the order in which they
+	// began, windows how many there were, and updates how many of this one tell of
+	// connections that go on.
+	window  map[key]*counted
+	order   []*counted
+	windows uint32
+	updates int
+	// dumps counts the dumps of the kernel's table.
+	dumps uint32
 	// lost is what no window has told yet, lostSoFar all.
 	lost, lostSoFar flow.Loss
 	// disagreed counts decisions that the tables do not bear out.
@@ -44,12 +49,19 @@ type Collector struct {
 
 // key is what connections have in common that are counted together.
 type key struct {
-	src, dst        *flow.End
-	protocol        uint8
-	denied          bool
-	port            uint16
-	service         unique.Handle[netip.AddrPort]
-	egress, ingress at
+	src, dst *flow.End
+	way      *way
+	service  unique.Handle[netip.AddrPort]
+	port     uint16
+	protocol uint8
+	denied   bool
+}
+
+// way is what policy did: the decisions, and, of what a Log rule logged, the
+// rule.
+type way struct {
+	egress, ingress, host at
+	logged                *flow.Logged
 }
 
 // at is a decision and where it was made: at the pod that the end is, or at a
@@ -60,32 +72,28 @@ type at struct {
 	stage    verdict.Stage
 }
 
-// open is a connection that has not ended.
-type open struct {
-	key   key
-	start int64 // in Unix nanoseconds
-	sport uint16
-}
+const (
+	// maxKeys is how many different records a window may have.
+	maxKeys = 20_000
+	// maxWays is how many ways are kept, so that equal ones are one, and of how
+	// many rules that log.
+	maxWays = 10_000
+)
 
 // untranslated is the service of connections that were sent to none.
 var untranslated = unique.Make(netip.AddrPort{})
 
-// counted is a record in the making.
-type counted struct {
-	key         key
-	start, last time.Time
-	sport       uint16
-	sports      bool // several
-	connections uint64
-	going       int // that began here and have not ended
-	ended       int
-	out, in     flow.Volume
-}
+// unknown is a decision of which nothing is known but that it allowed.
+var unknown = &table.Decision{Verdict: verdict.Allow}
 
 // NewCollector returns a collector for a node. tag tells what is in the labels
-// of connections that are this process's.
-func NewCollector(node string, tag func() uint8, b *Book, d *Directory) *Collector {
-	return &Collector{node: node, tag: tag, book: b, ends: d, now: time.Now, open: map[uint32]open{}, window: map[key]*counted{}}
+// of connections that are this process's; counts takes the sums by rule, and may
+// be nil.
+func NewCollector(node string, tag func() uint8, b *Book, d *Directory, counts *Counters) *Collector {
+	return &Collector{
+		node: node, tag: tag, book: b, ends: d, now: time.Now, counts: counts,
+		open: map[uint32]*open{}, ways: map[way]*way{}, events: map[flow.Logged]*flow.Logged{}, window: map[key]*counted{}, windows: 1,
+	}
 }
 
 // Connection takes an event of conntrack.
@@ -97,49 +105,83 @@ func (c *Collector) Connection(e *conntrack.Event) {
 	if !e.HasLabel {
 		return
 	}
-	label, tag := dataplane.Label(e.Label), c.tag()
 	p := packetOf(e)
-	k := key{src: c.ends.At(p.Src), dst: c.ends.At(p.Dst), protocol: p.Protocol, port: p.DstPort, service: untranslated}
-	found := false
-	for dir, to := range map[verdict.Direction]*at{verdict.Egress: &k.egress, verdict.Ingress: &k.ingress} {
-		m, ok := label.Mark(tag, dir)
-		if !ok {
-			continue
-		}
-		found = true
-		var owner verdict.EndpointID
-		if to.decision, owner = c.book.Decision(m, p); to.decision == nil {
-			to.decision = unknown
-		}
-		to.host = owner.Name
-	}
-	if !found {
+	w, ok := c.allowed(e, p)
+	if !ok {
 		return // no policy of this node was asked, or that of an agent before
 	}
+	k := key{src: c.ends.At(p.Src), dst: c.ends.At(p.Dst), protocol: p.Protocol, port: p.DstPort, service: untranslated}
 	if e.Origin.Dst != p.Dst || e.Origin.DstPort != p.DstPort && !verdict.IsICMP(p.Protocol) {
 		k.service = unique.Make(netip.AddrPortFrom(e.Origin.Dst, e.Origin.DstPort))
 	}
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, a := range []at{k.egress, k.ingress} {
+	for _, a := range [...]at{w.egress, w.ingress, w.host} {
 		if a.decision != nil && a.decision != unknown && a.decision.Verdict == verdict.Deny {
 			c.disagreed++
 		}
 	}
-	w := c.count(k, p, now)
-	if w == nil {
-		return
+	k.way = c.one(w)
+	if to := c.count(k, p.SrcPort, now); to != nil {
+		c.opened(e.ID, to, k, p.SrcPort, now)
 	}
-	if len(c.open) >= maxOpen {
-		return
-	}
-	w.going++
-	c.open[e.ID] = open{k, now.UnixNano(), p.SrcPort}
 }
 
-// unknown is a decision of which nothing is known but that it allowed.
-var unknown = &table.Decision{Verdict: verdict.Allow}
+// allowed reads what the kernel noted at a connection: a decision in each half of
+// its labels, or in one. It reports false if there is none.
+func (c *Collector) allowed(e *conntrack.Event, p verdict.Packet) (w way, found bool) {
+	label, tag := dataplane.Label(e.Label), c.tag()
+	var list [2]Noted
+	n := 0
+	for _, half := range verdict.Directions {
+		m, ok := label.Mark(tag, half)
+		if !ok {
+			continue
+		}
+		found = true
+		if list[n] = c.book.Noted(m, half, p, sentPacket(e)); list[n].Decision == nil {
+			list[n].Decision = unknown
+		}
+		n++
+	}
+	for _, s := range list[:n] { // pods' policies and hosts' own have their places
+		if s.Stage == verdict.Normal {
+			*w.side(s.Direction) = at{s.Decision, s.Owner.Name, s.Stage}
+		}
+	}
+	for _, s := range list[:n] {
+		if s.Stage == verdict.Normal || s.Stage == verdict.PreDNAT && s.Decision.Reason != verdict.ByRule {
+			continue // before translation, what is not said is left to the next stage
+		}
+		to := w.side(s.Direction)
+		if to.decision != nil {
+			to = &w.host
+		}
+		*to = at{s.Decision, s.Owner.Name, s.Stage}
+	}
+	return w, w.egress.decision != nil || w.ingress.decision != nil
+}
+
+// side is the place of a direction's decision.
+func (w *way) side(d verdict.Direction) *at {
+	if d == verdict.Egress {
+		return &w.egress
+	}
+	return &w.ingress
+}
+
+// one returns the way that equal ones are.
+func (c *Collector) one(w way) *way {
+	if known := c.ways[w]; known != nil {
+		return known
+	}
+	if len(c.ways) >= maxWays {
+		clear(c.ways) // those that are used stay with who uses them
+	}
+	c.ways[w] = &w
+	return &w
+}
 
 // packetOf is the first packet as policy saw it: after the destination was
 // translated, before the source is.
@@ -151,165 +193,11 @@ func packetOf(e *conntrack.Event) verdict.Packet {
 	return p
 }
 
-// ended counts what passed in a connection that is over.
-func (c *Collector) ended(e *conntrack.Event) {
-	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o, ok := c.open[e.ID]
-	if !ok {
-		return
-	}
-	delete(c.open, e.ID)
-	w := c.window[o.key]
-	if w == nil {
-		if w = c.begin(o.key, time.Unix(0, o.start)); w == nil {
-			return
-		}
-		w.sport = o.sport
-	}
-	w.last = now
-	w.ended++
-	if w.going > 0 {
-		w.going--
-	}
-	w.out.Add(flow.Volume{Packets: e.Out.Packets, Bytes: e.Out.Bytes})
-	w.in.Add(flow.Volume{Packets: e.In.Packets, Bytes: e.In.Bytes})
-}
-
-// Denial is a packet that the kernel denied.
-type Denial struct {
-	Packet verdict.Packet
-	// Bytes is its length.
-	Bytes uint64
-	// Stage is Untracked or PreDNAT; else Normal, which stands for Forward too.
-	Stage verdict.Stage
-	// In and Out are the host endpoints of the interfaces by which it came and
-	// was to leave; zero for those that have none.
-	In, Out verdict.EndpointID
-	// FromHost and ToHost say that it was the node's own, or for the node.
-	FromHost, ToHost bool
-}
-
-// Denied takes a denied packet.
-func (c *Collector) Denied(d Denial) {
-	p := d.Packet
-	k := key{src: c.ends.At(p.Src), dst: c.ends.At(p.Dst), protocol: p.Protocol, port: p.DstPort, denied: true, service: untranslated}
-	known := c.explain(d, &k)
-	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !known {
-		c.disagreed++
-	}
-	if w := c.count(k, p, now); w != nil {
-		w.ended++
-		w.out.Add(flow.Volume{Packets: 1, Bytes: d.Bytes})
-	}
-}
-
-// stop is where on its way a packet may have been denied.
-type stop struct {
-	id        verdict.EndpointID
-	stage     verdict.Stage
-	direction verdict.Direction
-}
-
-// way lists where the packet met policy, in its order.
-func (c *Collector) way(d Denial) (list []stop) {
-	add := func(id verdict.EndpointID, stage verdict.Stage, dir verdict.Direction) {
-		if id.Kind != verdict.NoEndpoint {
-			list = append(list, stop{id, stage, dir})
-		}
-	}
-	if d.Stage != verdict.Normal {
-		add(d.In, d.Stage, verdict.Ingress)
-		add(d.Out, d.Stage, verdict.Egress)
-		return list
-	}
-	from, _ := c.book.PodAt(d.Packet.Src)
-	to, _ := c.book.PodAt(d.Packet.Dst)
-	switch {
-	case d.FromHost:
-		add(d.Out, verdict.Normal, verdict.Egress)
-	case d.ToHost && from.Kind == verdict.NoEndpoint:
-		add(d.In, verdict.Normal, verdict.Ingress)
-	case d.ToHost:
-		add(from, verdict.Normal, verdict.Egress)
-	default:
-		add(from, verdict.Normal, verdict.Egress)
-		add(to, verdict.Normal, verdict.Ingress)
-		add(d.Out, verdict.Forward, verdict.Egress)
-		add(d.In, verdict.Forward, verdict.Ingress)
-	}
-	return list
-}
-
-// explain finds the decision that denied: the first on the packet's way that
-// does, as the tables are. If none does, they have just changed, and it is the
-// first that did a moment ago. It reports false if none did either.
-func (c *Collector) explain(d Denial, k *key) bool {
-	way := c.way(d)
-	for _, lately := range []bool{false, true} {
-		k.egress, k.ingress = at{}, at{}
-		for _, s := range way {
-			found := c.book.Lookup(s.id, s.stage, s.direction, d.Packet)
-			if lately {
-				if was := c.book.Denied(s.id, s.stage, s.direction, d.Packet); was != nil {
-					found = was
-				}
-			}
-			if found == nil {
-				continue
-			}
-			to := &k.ingress
-			if s.direction == verdict.Egress {
-				to = &k.egress
-			}
-			if found.Verdict == verdict.Deny || to.decision == nil {
-				*to = at{found, hostOf(s.id), s.stage}
-			}
-			if found.Verdict == verdict.Deny {
-				return true
-			}
-		}
-	}
-	k.egress, k.ingress = at{}, at{decision: &table.Decision{}, stage: d.Stage}
-	if len(way) > 0 {
-		k.ingress.host = hostOf(way[len(way)-1].id)
-	}
-	return false
-}
-
-// count adds a connection to its record. It returns nil, and counts it as lost,
-// if the window has too many.
-func (c *Collector) count(k key, p verdict.Packet, now time.Time) *counted {
-	w := c.window[k]
-	if w == nil {
-		if w = c.begin(k, now); w == nil {
-			return nil
-		}
-		w.sport = p.SrcPort
-	}
-	w.sports = w.sports || w.sport != p.SrcPort
-	w.last = now
-	w.connections++
-	return w
-}
-
-func (c *Collector) begin(k key, start time.Time) *counted {
-	if len(c.window) >= maxKeys {
-		if k.denied {
-			c.lose(flow.Loss{Denied: 1})
-		} else {
-			c.lose(flow.Loss{Connections: 1})
-		}
-		return nil
-	}
-	w := &counted{key: k, start: start, last: start}
-	c.window[k] = w
-	c.order = append(c.order, w)
-	return w
+// sentPacket is the first packet before anything was translated.
+func sentPacket(e *conntrack.Event) verdict.Packet {
+	p := packetOf(e)
+	p.Dst, p.DstPort = e.Origin.Dst, e.Origin.DstPort
+	return p
 }
 
 // Lost counts what was lost elsewhere.
@@ -331,84 +219,12 @@ func (c *Collector) LostSoFar() flow.Loss {
 	return c.lostSoFar
 }
 
-// Take ends the window and returns its records, and what was lost since.
-func (c *Collector) Take() ([]flow.Record, flow.Loss) {
-	c.mu.Lock()
-	order, lost := c.order, c.lost
-	c.order, c.lost = nil, flow.Loss{}
-	if len(c.window) > 0 {
-		c.window = make(map[key]*counted, len(order))
-	}
-	c.mu.Unlock()
-	records := make([]flow.Record, 0, len(order))
-	for _, w := range order {
-		records = append(records, w.record(c.node))
-	}
-	return records, lost
-}
-
 // Disagreed is how many decisions were met that the tables do not bear out: an
 // allowed connection that they deny, or a denial that no policy makes.
 func (c *Collector) Disagreed() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.disagreed
-}
-
-// Open is how many connections are remembered.
-func (c *Collector) Open() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.open)
-}
-
-func (w *counted) record(node string) flow.Record {
-	k := w.key
-	r := flow.Record{
-		Node: node, Reporter: reporter(node, k.src, k.dst), Start: w.start.UTC().Round(0), Last: w.last.UTC().Round(0), Ended: w.going == 0,
-		Source: *k.src, Destination: *k.dst, Protocol: verdict.ProtocolName(k.protocol),
-		Verdict: flow.Verdict(verdict.Allow), Egress: k.egress.flow(k.src), Ingress: k.ingress.flow(k.dst),
-		Connections: w.connections, Out: w.out, In: w.in,
-	}
-	if k.denied {
-		r.Verdict = flow.Verdict(verdict.Deny)
-	}
-	switch {
-	case verdict.IsICMP(k.protocol):
-		r.ICMP = fmt.Sprintf("%d/%d", k.port>>8, k.port&255)
-	case verdict.HasPorts(k.protocol):
-		r.Port = k.port
-		if !w.sports {
-			r.SourcePort = w.sport
-		}
-	}
-	if k.service != untranslated {
-		r.Service = k.service.Value().String()
-	}
-	return r
-}
-
-// reporter tells which end is on the node.
-func reporter(node string, src, dst *flow.End) flow.Reporter {
-	switch node {
-	case src.Node:
-		return flow.BySource
-	case dst.Node:
-		return flow.ByDestination
-	}
-	return flow.ByNeither
-}
-
-// flow returns the decision as records have it, made at an end.
-func (a at) flow(end *flow.End) *flow.Decision {
-	if a.decision == nil {
-		return nil
-	}
-	id := idOf(end)
-	if a.host != "" {
-		id = verdict.EndpointID{Kind: verdict.Host, Name: a.host}
-	}
-	return &flow.Decision{Endpoint: id.String(), Stage: a.stage, Trace: a.decision.Trace()}
 }
 
 // hostOf is the name of a host endpoint; empty for a pod.

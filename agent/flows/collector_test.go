@@ -59,7 +59,7 @@ func newRig(t *testing.T) *rig {
 	}
 	d.See(model.Put(pod("far", "n2", "10.0.1.1")))
 	b.Take(delta)
-	r := &rig{Collector: NewCollector("n1", func() uint8 { return tag }, b, d), t: t, clock: time.Unix(1e9, 0)}
+	r := &rig{Collector: NewCollector("n1", func() uint8 { return tag }, b, d, nil), t: t, clock: time.Unix(1e9, 0)}
 	r.now = func() time.Time { r.clock = r.clock.Add(time.Millisecond); return r.clock }
 	return r
 }

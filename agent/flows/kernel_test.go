@@ -67,7 +67,7 @@ func newNode(t *testing.T, rate uint64) *node {
 		must(t, os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_acct", []byte("1"), 0))
 	})
 	n.plane = nft.New(nft.Options{NetNS: int(n.ns), FlowGroup: 65, FlowRate: rate})
-	n.collect = NewCollector("n1", func() uint8 { return n.plane.Recording().Tag }, n.book, n.dir)
+	n.collect = NewCollector("n1", func() uint8 { return n.plane.Recording().Tag }, n.book, n.dir, nil)
 	program := dataplane.Program{Interfaces: map[verdict.EndpointID][]string{}}
 	var changes []model.Change
 	for i, name := range []string{"a", "b"} {

@@ -43,9 +43,6 @@ type Listener struct {
 // send, until the context ends. It returns an error at once if the kernel cannot
 // be listened to; nothing is recorded then.
 func (l Listener) Run(ctx context.Context, c *Collector, send func([]flow.Record, flow.Loss)) error {
-	if err := l.account(); err != nil {
-		l.Log.Warn("the kernel does not count the traffic of connections; flows have no bytes", "error", err)
-	}
 	if err := l.denials(ctx, c); err != nil {
 		return err
 	}
@@ -60,6 +57,7 @@ func (l Listener) Run(ctx context.Context, c *Collector, send func([]flow.Record
 			l.Log.Warn("the kernel dropped events of connections: flows are missing")
 		})
 	}()
+	go l.updates(ctx, c)
 	tick := time.NewTicker(window)
 	defer tick.Stop()
 	counter := unrecorded{read: l.Recorder.Unrecorded}
@@ -78,14 +76,6 @@ func (l Listener) Run(ctx context.Context, c *Collector, send func([]flow.Record
 			send(records, lost)
 		}
 	}
-}
-
-// account has the kernel count the traffic of connections that begin from now on.
-func (l Listener) account() error {
-	if l.NetNS != 0 {
-		return nil // that of a test
-	}
-	return os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_acct", []byte("1"), 0)
 }
 
 // unrecorded tells what came to the kernel's counter.
@@ -121,13 +111,10 @@ func (l Listener) denials(ctx context.Context, c *Collector) error {
 		return fmt.Errorf("log group %d: %w", group, err)
 	}
 	_ = nf.Con.SetReadBuffer(denialBuffer)
-	next, first := uint32(0), true
+	gaps := Gaps{}
 	hook := func(a nflog.Attribute) int {
-		if a.Seq != nil {
-			if !first && *a.Seq != next {
-				c.Lost(flow.Loss{Denied: uint64(*a.Seq - next)})
-			}
-			next, first = *a.Seq+1, false
+		if n := gaps.Since(a.Seq); n > 0 {
+			c.Lost(flow.Loss{Denied: n})
 		}
 		if d, ok := l.denial(a); ok {
 			c.Denied(d)
@@ -148,11 +135,24 @@ func (l Listener) denials(ctx context.Context, c *Collector) error {
 	return nil
 }
 
-// The kernel's numbers of hooks (linux/netfilter.h).
-const (
-	hookLocalIn  = 1
-	hookLocalOut = 3
-)
+// Gaps finds what is missing among messages that the kernel has numbered. The
+// zero value waits for the first.
+type Gaps struct {
+	next  uint32
+	begun bool
+}
+
+// Since returns how many are missing before the one with this number.
+func (g *Gaps) Since(seq *uint32) (missing uint64) {
+	if seq == nil {
+		return 0
+	}
+	if g.begun {
+		missing = uint64(*seq - g.next)
+	}
+	g.next, g.begun = *seq+1, true
+	return missing
+}
 
 func (l Listener) denial(a nflog.Attribute) (d Denial, ok bool) {
 	if a.Payload == nil || a.Prefix == nil {

@@ -82,7 +82,7 @@ func startRecorded(record bool) (*recorded, error) {
 	if err := plane.Apply(context.Background(), dataplane.Program{Tables: tables, Interfaces: interfaces()}); err != nil || !record {
 		return r, err
 	}
-	r.collect = flows.NewCollector(here, func() uint8 { return plane.Recording().Tag }, book, directory)
+	r.collect = flows.NewCollector(here, func() uint8 { return plane.Recording().Tag }, book, directory, flows.NewCounters())
 	l := flows.Listener{Recorder: plane, NetNS: int(n.NS), HostAt: func(uint32) verdict.EndpointID { return verdict.EndpointID{} }, Log: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
