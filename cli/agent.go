@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tierwall/tierwall/agent"
+	"github.com/tierwall/tierwall/agent/flows"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/nft"
 	nodereport "github.com/tierwall/tierwall/report"
@@ -28,6 +29,7 @@ func AgentCommand() *cobra.Command {
 	var kubeconfig string
 	var flowGroup uint16
 	var remove, verbose bool
+	var countBytes string
 	names := agent.DNS{}
 	var servers []string
 	var noNames bool
@@ -43,6 +45,10 @@ func AgentCommand() *cobra.Command {
 				level = slog.LevelDebug
 			}
 			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			if countBytes != "" {
+				flows.Account(countBytes, o.Log)
+				return nil // also if it cannot: that is no reason to keep an agent from its start
+			}
 			if o.Server.URL == "" && o.Server.ConfigMap == "" {
 				flowGroup = 0 // there is nobody to tell
 			}
@@ -97,6 +103,7 @@ func AgentCommand() *cobra.Command {
 	f.BoolVar(&names.NoPrivate, "dns-ignore-private", false, "do not learn addresses of private networks")
 	f.BoolVar(&noNames, "no-dns", false, "do not learn domain names: policy by name denies")
 	f.BoolVar(&remove, "remove", false, "take out everything that an agent has put into this node's kernel, and end; with --health-listen, stay and do nothing")
+	f.StringVar(&countBytes, "count-bytes", "", "write 1 to this file, net/netfilter/nf_conntrack_acct of a /proc/sys that can be written to, so that flows have bytes, and end")
 	f.BoolVarP(&verbose, "verbose", "v", false, "say what each change did")
 	cmd.MarkFlagsMutuallyExclusive("server", "server-configmap")
 	return cmd

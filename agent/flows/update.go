@@ -78,6 +78,10 @@ type accounting struct {
 	off  bool
 }
 
+// Account has the kernel count the traffic of connections that begin from now on,
+// by that file in a /proc/sys that can be written to; why it cannot goes to the log.
+func Account(path string, log *slog.Logger) { (&accounting{path: path}).on(log) }
+
 // on switches it on where that is possible and reports whether it is on.
 func (a *accounting) on(log *slog.Logger) bool {
 	path := a.path

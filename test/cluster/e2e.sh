@@ -5,9 +5,9 @@
 #
 #   e2e.sh [smoke]     smoke: without the upstream suites
 #   PROXY_MODE, CNI    as for up.sh
-#
-# Where kubelets cannot run (they need cgroup v1 here), pods are network namespaces
-# and agents run without the chart; that is said.
+#   PODS=netns         pods are network namespaces, and agents run without the
+#                      chart: so it is anyhow, and that is said, where kubelets
+#                      cannot run (they need cgroup v1 here)
 set -uo pipefail
 . "$(dirname "$0")/env.sh"
 failed=()
@@ -20,6 +20,11 @@ part() { # NAME COMMAND...
 }
 trap '"$here/down.sh"' EXIT
 kubelets=yes
+case ${PODS:-} in
+  '') ;;
+  netns) kubelets= ;;
+  *) echo "PODS=$PODS: netns, or nothing for kubelets" >&2; exit 2 ;;
+esac
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
   kubelets=
   echo "this machine has cgroup v2: pods are network namespaces, and the chart is not tried" >&2
@@ -44,6 +49,7 @@ part "our own scenarios" "$here/scenarios.sh"
 if [ "${1:-}" != smoke ]; then
   part "upstream NetworkPolicy suite" "$here/suite.sh" netpol
   part "ClusterNetworkPolicy conformance" "$here/suite.sh" clusterpolicies
+  cat "$state"/*.count
 fi
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'failed: %s\n' "${failed[@]}" >&2

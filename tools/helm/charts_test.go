@@ -57,7 +57,12 @@ func TestRender(t *testing.T) {
 		{"several-servers", []string{"server.replicas=2", "server.certificateSecret=webhook"}},
 		{"everything-else", []string{
 			"image.repository=registry.example/tierwall", "image.tag=v1", "imagePullSecrets[0].name=pull", "kubernetes.host=api.example",
-			"agent.verbose=true", "agent.remove=true", "agent.podInterfaces={cali*,cni0}", "agent.maxUnavailable=1", "agent.podAnnotations.a=b", "server.verbose=true", "roles.create=false",
+			"agent.verbose=true", "agent.remove=true", "agent.cutDenied=true", "agent.countBytes=true",
+			"agent.dns.servers={10.0.0.53,k8s-service:dns/coredns:5353}", "agent.dns.minTTL=1m", "agent.dns.ignorePrivate=true",
+			"server.manager.enabled=true", "server.manager.certificateSecret=pages", "server.manager.oidc.issuer=https://id.example",
+			"server.manager.oidc.clientID=manager", "server.manager.oidc.redirectURL=https://pages.example/login/oidc/callback",
+			"server.manager.oidc.clientSecretSecret=client", "server.manager.oidc.caSecret=ca", "server.manager.oidc.scopes={email,groups}", "server.flows.otlp=http://otlp:4318/v1/logs",
+			"agent.podInterfaces={cali*,cni0}", "agent.maxUnavailable=1", "agent.podAnnotations.a=b", "server.verbose=true", "roles.create=false",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,7 +107,15 @@ func golden(t *testing.T, path, got string) {
 // and neither can write to its file system; of the node's, the agent has one
 // directory.
 func TestRights(t *testing.T) {
-	out, err := run(t, program(t), "template", "tierwall", filepath.Join(charts, "tierwall"))
+	helm, chart := program(t), filepath.Join(charts, "tierwall")
+	counting, err := run(t, helm, "template", "tierwall", chart, "--set", "agent.countBytes=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(counting, "add: [NET_ADMIN]") != 1 || strings.Count(counting, "drop: [ALL]") != 3 || strings.Contains(counting, "privileged: true") {
+		t.Error("whoever has bytes counted has more rights than that takes")
+	}
+	out, err := run(t, helm, "template", "tierwall", chart)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +145,12 @@ func TestRefused(t *testing.T) {
 		{"tierwall", "agent.maxUnavailable=some", "/agent/maxUnavailable"},
 		{"tierwall", "agent.health.port=70000", "/agent/health/port"},
 		{"tierwall", "agent.logGroup=65536", "/agent/logGroup"},
+		{"tierwall", "agent.dns.servers={some-name}", "/agent/dns/servers/0"},
+		{"tierwall", "agent.dns.minTTL=30", "/agent/dns/minTTL"},
+		{"tierwall", "server.flows.otlp=collector:4318", "/server/flows/otlp"},
+		{"tierwall", "server.manager.oidc.issuer=http://id.example", "/server/manager/oidc/issuer"},
+		{"tierwall", "server.manager.oidc.issuer=https://id.example", "/server/manager/oidc/clientID"},
+		{"tierwall", "server.manager.oidc.redirectURL=https://pages.example", "/server/manager/oidc/redirectURL"},
 		{"tierwall", "agent.resources.requests.memory=much", "/agent/resources/requests/memory"},
 		{"tierwall", "agent.privileged=true", "privileged"},
 		{"tierwall", "image.pullPolicy=Sometimes", "/image/pullPolicy"},

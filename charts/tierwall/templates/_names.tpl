@@ -67,3 +67,29 @@ subjects:
   namespace: {{ .root.Release.Namespace }}
   name: tierwall-{{ .part }}
 {{- end }}
+
+{{- /* The volumes of the server, each mounted at its name. */ -}}
+{{- define "tierwall.serverVolumes" -}}
+{{- with .Values.server.certificateSecret }}
+- name: certificate
+  secret: {secretName: {{ . }}}
+{{- end }}
+{{- if .Values.server.flows.enabled }}
+- name: flows
+  {{- toYaml .Values.server.flows.volume | nindent 2 }}
+{{- end }}
+{{- with .Values.server.manager }}
+{{- if .enabled }}
+{{- with .certificateSecret }}
+- name: manager
+  secret: {secretName: {{ . }}}
+{{- end }}
+{{- if .oidc.issuer }}
+{{- with .oidc.caSecret }}
+- name: oidc
+  secret: {secretName: {{ . }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
