@@ -69,6 +69,9 @@ type Page struct {
 	// Oldest is when the oldest record in the store was last counted; zero if
 	// there is none. Older ones may have been deleted.
 	Oldest time.Time `json:"oldest,omitzero"`
+	// Since is when agents were told to send their records to this server, where
+	// another may have taken them before; zero if there is none.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Count is what a rule, the end of a tier, or another reason did.

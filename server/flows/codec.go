@@ -152,6 +152,27 @@ func (w *writer) record(r *flow.Record) error {
 	return nil
 }
 
+// all encodes a batch, with ids for its records from next on. It returns the id
+// after those, and what the batch says is lost.
+func (w *writer) all(b *flow.Batch, next uint64, now time.Time) (uint64, flow.Loss, error) {
+	w.b = w.b[:0]
+	w.batch(b.Node, b.Instance, b.Sequence)
+	lost := b.Lost
+	lost.Node = b.Node
+	for i := range b.Records {
+		r := &b.Records[i]
+		r.ID = next
+		next++
+		if err := w.record(r); err != nil {
+			return next, lost, err
+		}
+	}
+	if lost.Any() {
+		w.loss(lost, now)
+	}
+	return next, lost, nil
+}
+
 func (w *writer) loss(l flow.Loss, at time.Time) {
 	node := w.text(l.Node)
 	w.b = append(w.b, itemLoss)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/verdict"
@@ -19,6 +20,7 @@ type countKey struct {
 
 // Counts implements flow.Reader.
 func (s *Store) Counts(ctx context.Context, a flow.Access, f flow.Filter) ([]flow.Count, error) {
+	defer s.metrics.asked(queryCounts, time.Now())
 	counts := map[countKey]*flow.Count{}
 	for r, err := range s.All(ctx, a, f) {
 		if err != nil {

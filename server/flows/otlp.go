@@ -114,13 +114,19 @@ func (e Exporter) send(ctx context.Context, batch []*flow.Record) {
 	said := false
 	for backoff := time.Second; ; backoff = min(2*backoff, 30*time.Second) {
 		again, err := e.post(ctx, body)
-		if err == nil || ctx.Err() != nil {
+		switch {
+		case err == nil:
+			e.Store.metrics.exported.Add(float64(len(batch)))
+			return
+		case ctx.Err() != nil:
 			return
 		}
+		e.Store.metrics.exportTried.Inc()
 		if !said {
 			e.Store.options.Log.Warn("flows are not exported", "to", e.URL, "error", err, "again", again)
 		}
 		if said = true; !again {
+			e.Store.metrics.exportRefused.Add(float64(len(batch)))
 			return
 		}
 		select {

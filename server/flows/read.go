@@ -3,10 +3,12 @@ package flows
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tierwall/tierwall/flow"
 )
@@ -34,10 +36,16 @@ func (s *segment) skips(f flow.Filter) bool {
 	return s.records == 0 || !f.Since.IsZero() && s.last.Before(f.Since) || !f.Until.IsZero() && !s.first.Before(f.Until)
 }
 
-// read reads a segment; one that was deleted meanwhile has nothing.
+// read reads a segment; one that was deleted meanwhile has nothing. One that is
+// damaged has what is before the damage, and is moved aside.
 func (s *Store) read(g *segment, to sink) error {
 	err := g.read(to)
-	if os.IsNotExist(err) {
+	var t *torn
+	switch {
+	case os.IsNotExist(err):
+		return nil
+	case errors.As(err, &t):
+		s.damaged(g, err)
 		return nil
 	}
 	return err
@@ -45,9 +53,10 @@ func (s *Store) read(g *segment, to sink) error {
 
 // Page implements flow.Reader.
 func (s *Store) Page(ctx context.Context, a flow.Access, f flow.Filter) (flow.Page, error) {
+	defer s.metrics.asked(queryPage, time.Now())
 	limit := min(cmp.Or(f.Limit, flow.DefaultLimit), flow.MaxLimit)
 	list, lost := s.snapshot()
-	page := flow.Page{Records: []flow.Record{}}
+	page := flow.Page{Records: []flow.Record{}, Oldest: oldestOf(list), Since: s.leadsSince()}
 	if a.All {
 		page.Lost = lost
 	}
@@ -79,12 +88,6 @@ func (s *Store) Page(ctx context.Context, a flow.Access, f flow.Filter) (flow.Pa
 	if len(page.Records) > limit {
 		page.Records = page.Records[:limit]
 		page.Next = page.Records[limit-1].ID
-	}
-	for i := range list {
-		if list[i].records > 0 {
-			page.Oldest = list[i].first
-			break
-		}
 	}
 	return page, nil
 }
@@ -133,8 +136,8 @@ const waiting = 4096
 func (f *follower) stop() { f.once.Do(func() { close(f.out) }) }
 
 // offer hands over what the follower is to see. It never waits: what does not
-// fit is counted, and told of with what comes next.
-func (f *follower) offer(records []flow.Record, lost flow.Loss) {
+// fit is counted, and told of with what comes next. It returns how many did not.
+func (f *follower) offer(records []flow.Record, lost flow.Loss) (missed uint64) {
 	lost.Records += f.missed
 	if f.access.All || f.missed > 0 {
 		if lost.Any() {
@@ -154,8 +157,10 @@ func (f *follower) offer(records []flow.Record, lost flow.Loss) {
 		case f.out <- flow.Event{Record: &r}:
 		default:
 			f.missed++
+			missed++
 		}
 	}
+	return missed
 }
 
 // Follow implements flow.Reader.
@@ -193,6 +198,7 @@ const maxTogether = 1 << 20
 
 // Together implements flow.Reader.
 func (s *Store) Together(ctx context.Context, a flow.Access, f flow.Filter) ([]flow.Record, error) {
+	defer s.metrics.asked(queryTogether, time.Now())
 	index := map[togetherKey]int{}
 	list := []flow.Record{}
 	for r, err := range s.All(ctx, a, f) {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -42,7 +40,8 @@ type Store struct {
 
 	mu     sync.Mutex
 	closed bool
-	// segments are all, oldest first; the last is open as file.
+	// segments are all, oldest first; the last is open as file, unless that is nil:
+	// then the next batch begins another.
 	segments []*segment
 	file     *os.File
 	writer   *writer
@@ -51,6 +50,10 @@ type Store struct {
 	lost     []lostAt
 	follow   map[*follower]bool
 	stats    Stats
+	metrics  *metrics
+	// since is when agents were first told to send their flows here; zero if that
+	// is not known.
+	since time.Time
 }
 
 // mark is the last batch of an agent.
@@ -94,6 +97,7 @@ func Open(o Options) (*Store, error) {
 		options: o, segmentSize: max(64<<10, min(8<<20, o.MaxBytes/8)), now: time.Now, next: 1,
 		last: map[string]mark{}, follow: map[*follower]bool{},
 	}
+	s.metrics = newMetrics(s)
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store of flows: %w", err)
 	}
@@ -142,43 +146,9 @@ func (s *Store) load() error {
 	return nil
 }
 
-// mend puts right what could not be read of a segment: a cut end, as a crash
-// leaves it, is cut off; anything else is moved aside. The segment has size 0 if
-// nothing is left of it.
-func (s *Store) mend(g *segment, err error) error {
-	var t *torn
-	switch {
-	case err == nil:
-		info, err := os.Stat(g.path)
-		if err != nil {
-			return err
-		}
-		g.size = info.Size()
-		return nil
-	case !errors.As(err, &t):
-		return err
-	case errors.Is(t.why, errCut) && t.at > 0:
-		s.options.Log.Warn("the last flows that were written are missing", "file", g.path, "error", err)
-		g.size = t.at
-		return os.Truncate(g.path, t.at)
-	}
-	aside := g.path + asideSuffix
-	s.options.Log.Error("flows cannot be read; they are moved aside", "file", g.path, "to", aside, "error", err)
-	g.size = 0
-	s.dropAside()
-	return os.Rename(g.path, aside)
-}
-
-// dropAside deletes what was moved aside before: one is enough to look at.
-func (s *Store) dropAside() {
-	old, _ := filepath.Glob(filepath.Join(s.options.Dir, "*"+asideSuffix))
-	for _, path := range old {
-		_ = os.Remove(path)
-	}
-}
-
 // begin starts a segment.
 func (s *Store) begin() error {
+	s.end()
 	number := uint64(1)
 	if n := len(s.segments); n > 0 {
 		number = s.segments[n-1].number + 1
@@ -191,12 +161,25 @@ func (s *Store) begin() error {
 	if _, err := file.WriteString(magic); err != nil {
 		return errors.Join(err, file.Close(), os.Remove(g.path))
 	}
-	if s.file != nil {
-		_ = s.file.Close()
-	}
 	g.size = int64(len(magic))
 	s.file, s.writer, s.segments = file, newWriter(), append(s.segments, g)
 	return nil
+}
+
+// end closes the open segment, if there is one.
+func (s *Store) end() {
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+	s.file, s.writer = nil, nil
+}
+
+// LeadsSince says from when on agents send their flows to this server, where there
+// may be several.
+func (s *Store) LeadsSince(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.since = at
 }
 
 // Put takes a batch. The error is ErrAgain for one that is there already;
@@ -214,77 +197,72 @@ func (s *Store) Put(b flow.Batch) error {
 	if s.closed {
 		return os.ErrClosed
 	}
+	s.metrics.received.Add(float64(len(b.Records)))
 	if m := s.last[b.Node]; m.instance == b.Instance && b.Sequence <= m.sequence {
 		s.stats.Repeated++
+		s.metrics.repeated.Inc()
 		return ErrAgain
 	}
 	now := s.now()
 	if err := s.write(&b, now); err != nil {
 		s.stats.Failed++
-		return err
+		s.metrics.failed.Inc()
+		s.options.Log.Error("flows cannot be stored; agents keep them for a while. Policy is enforced all the same", "error", err)
+		return fmt.Errorf("store of flows: %w", err)
 	}
 	s.last[b.Node] = mark{b.Instance, b.Sequence}
 	s.stats.Records += uint64(len(b.Records))
+	s.metrics.took(&b, now)
 	for f := range s.follow {
-		f.offer(b.Records, b.Lost)
+		s.metrics.missed.Add(float64(f.offer(b.Records, b.Lost)))
 	}
 	return nil
 }
 
-// write appends a batch as one frame. Where there is no room, the oldest
-// segments make it.
+// write appends a batch as one frame. Where there is no room, the older half of
+// the segments make it, or, if that is not enough, all of them; after any other
+// failure it is tried once more, with another file.
 func (s *Store) write(b *flow.Batch, now time.Time) error {
-	g := s.segments[len(s.segments)-1]
-	if g.size > s.segmentSize || s.writer.items() > maxItems {
+	err := s.append(b, now)
+	if err == nil {
+		return nil
+	}
+	if !full(err) {
+		return s.append(b, now)
+	}
+	for _, share := range []int{2, 1} {
+		n := len(s.segments) / share
+		s.options.Log.Warn("there is no room for flows; the oldest make some", "files", n, "error", err)
+		s.drop(n)
+		if err = s.append(b, now); !full(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// full reports whether an error is for want of room.
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// append writes to the open segment. After an error that is closed: what its
+// writer takes for written is not.
+func (s *Store) append(b *flow.Batch, now time.Time) error {
+	if s.file == nil || s.open().size > s.segmentSize || s.writer.items() > maxItems {
 		if err := s.begin(); err != nil {
-			return s.refused(err)
+			return err
 		}
 		s.retain()
 	}
-	for try := 0; ; try++ {
-		err := s.append(b, now)
-		if err == nil {
-			return nil
-		}
-		full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-		if try > 0 || full && len(s.segments) < 2 {
-			return s.refused(err)
-		}
-		if full {
-			s.options.Log.Warn("there is no room for flows; the oldest make some", "error", err)
-			s.drop(max(1, len(s.segments)/2))
-		}
-	}
-}
-
-// refused says that nothing can be written.
-func (s *Store) refused(err error) error {
-	s.options.Log.Error("flows cannot be stored; agents keep them for a while. Policy is enforced all the same", "error", err)
-	return fmt.Errorf("store of flows: %w", err)
-}
-
-func (s *Store) append(b *flow.Batch, now time.Time) error {
-	g, w := s.segments[len(s.segments)-1], s.writer
-	w.b = w.b[:0]
-	w.batch(b.Node, b.Instance, b.Sequence)
-	next := s.next
-	for i := range b.Records {
-		r := &b.Records[i]
-		r.ID = next
-		next++
-		if err := w.record(r); err != nil {
-			return s.startOver(err)
-		}
-	}
-	lost := b.Lost
-	lost.Node = b.Node
-	if lost.Any() {
-		w.loss(lost, now)
+	g, w := s.open(), s.writer
+	next, lost, err := w.all(b, s.next, now)
+	if err != nil {
+		s.end()
+		return err
 	}
 	if _, err := s.file.Write(frame(w.b)); err != nil {
 		_ = s.file.Truncate(g.size)
-		_, _ = s.file.Seek(g.size, 0)
-		return s.startOver(err)
+		s.end()
+		return err
 	}
 	g.size += int64(frameHeader + len(w.b))
 	s.next = next
@@ -297,41 +275,8 @@ func (s *Store) append(b *flow.Batch, now time.Time) error {
 	return nil
 }
 
-// startOver begins a segment after a failure: what the writer takes for written
-// is not.
-func (s *Store) startOver(err error) error { return errors.Join(err, s.begin()) }
-
-// retain deletes segments that are too old or too many. The open one stays.
-func (s *Store) retain() {
-	total := int64(0)
-	for _, g := range s.segments {
-		total += g.size
-	}
-	oldest := s.now().Add(-s.options.MaxAge)
-	n := 0
-	for _, g := range s.segments[:len(s.segments)-1] {
-		if total <= s.options.MaxBytes-s.segmentSize && (g.records > 0 && g.last.After(oldest)) {
-			break
-		}
-		total -= g.size
-		n++
-	}
-	s.drop(n)
-}
-
-// drop deletes the oldest segments, with what was lost in their time.
-func (s *Store) drop(n int) {
-	n = min(n, len(s.segments)-1)
-	for _, g := range s.segments[:n] {
-		if err := os.Remove(g.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			s.options.Log.Warn("flows that are too old stay", "file", g.path, "error", err)
-		}
-	}
-	s.segments = slices.Clone(s.segments[n:])
-	if first := s.segments[0].first; n > 0 {
-		s.lost = slices.DeleteFunc(s.lost, func(l lostAt) bool { return l.at.Before(first) })
-	}
-}
+// open is the segment that is written to.
+func (s *Store) open() *segment { return s.segments[len(s.segments)-1] }
 
 // Run deletes what is too old, until the context ends; then it closes the store.
 func (s *Store) Run(ctx context.Context) {
@@ -375,5 +320,6 @@ func (s *Store) Close() error {
 	for f := range s.follow {
 		f.stop()
 	}
-	return s.file.Close()
+	s.end()
+	return nil
 }
