@@ -129,6 +129,7 @@ func flowsCommand() *cobra.Command {
 				}
 			}
 			missing(cmd.ErrOrStderr(), page.Lost)
+			began(cmd.ErrOrStderr(), page, f)
 			if follow {
 				return followFlows(cmd.Context(), &server, f, p, cmd.ErrOrStderr())
 			}
@@ -151,6 +152,14 @@ func nothing(p flow.Page) string {
 		return "no flow has been recorded yet"
 	}
 	return "no flow is such; the oldest there is was at " + p.Oldest.Local().Format(time.DateTime)
+}
+
+// began says from when on the server has flows, if what is asked for is older than
+// that: another server may have had them before.
+func began(w io.Writer, p flow.Page, f flow.Filter) {
+	if !p.Since.IsZero() && p.Next == 0 && f.Since.Before(p.Since) {
+		fmt.Fprintf(w, "this server has taken flows since %s; what another took before, it has not\n", p.Since.Local().Format(time.DateTime))
+	}
 }
 
 // missing says what is in no record.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -137,35 +136,11 @@ func (s *flowServer) follow(ctx context.Context, v url.Values, take func(flow.Ev
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	lines := bufio.NewScanner(body)
-	lines.Buffer(nil, 4<<20)
-	kind := ""
-	for lines.Scan() {
-		line := lines.Text()
-		if k, ok := strings.CutPrefix(line, "event: "); ok {
-			kind = k
-		}
-		data, ok := strings.CutPrefix(line, "data: ")
-		if !ok {
-			continue
-		}
-		var e flow.Event
-		to := any(&e.Lost)
-		if kind == "flow" {
-			e.Record = new(flow.Record)
-			to = e.Record
-		}
-		if err := json.Unmarshal([]byte(data), to); err != nil {
-			return fmt.Errorf("event of the server: %w", err)
-		}
-		if err := take(e); err != nil {
-			return err
-		}
-	}
+	err = flow.ReadEvents(body, take)
 	if ctx.Err() != nil {
 		return nil
 	}
-	if err := lines.Err(); err != nil {
+	if err != nil {
 		return err
 	}
 	return errors.New("the server has ended the connection")

@@ -13,8 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/tierwall/tierwall/flow"
 	nodereport "github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/server"
 	"github.com/tierwall/tierwall/server/flows"
@@ -65,7 +67,7 @@ func ServerCommand() *cobra.Command {
 	f.StringVar(&o.CAFile, "webhook-ca", "", "what the API server and agents are to trust for it, in PEM (default: what their machines trust)")
 	f.StringVar(&o.ReportListen, "report-listen", fmt.Sprintf(":%d", nodereport.Port), "address on which agents report what they enforce, with the webhook's certificate; - for none")
 	f.StringVar(&o.AdvertiseIP, "advertise-ip", "", "address of this server for agents, which is published for them")
-	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez and /readyz (default: nowhere)")
+	f.StringVar(&o.HealthListen, "health-listen", "", "HOST:PORT on which to answer /livez, /readyz and /metrics (default: nowhere)")
 	f.StringVar(&o.Namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), nodereport.Namespace), "namespace in which is published what nodes told")
 	f.StringVar(&kept.Dir, "flows-dir", "", "directory in which to keep what agents record of connections (default: none, they are not kept)")
 	f.Int64Var(&kept.MaxBytes, "flows-max-bytes", 256<<20, "how large it may be; the oldest flows go")
@@ -110,7 +112,10 @@ func runServer(ctx context.Context, o server.Options, managed manager.Options, k
 			}
 			var leads atomic.Bool
 			o.Leads = leads.Store
-			managed.Flows, managed.FlowsElsewhere = store, func() string { return elsewhere(leads.Load()) }
+			managed.Flows = store
+			if managed.FlowsElsewhere, err = elsewhere(o, &leads); err != nil {
+				return err
+			}
 		}
 	}
 	if managed.Listen == "" {
@@ -127,11 +132,18 @@ func runServer(ctx context.Context, o server.Options, managed manager.Options, k
 	return errors.Join(server.Run(ctx, o), m.Close())
 }
 
-// elsewhere says why a server has no flows: agents send theirs to the one that
-// leads.
-func elsewhere(leads bool) string {
-	if leads {
-		return ""
+// elsewhere is how the Manager reads flows while another server leads: agents send
+// theirs to that one.
+func elsewhere(o server.Options, leads *atomic.Bool) (func(context.Context, string) (flow.Reader, error), error) {
+	core, err := kubernetes.NewForConfig(o.Config)
+	if err != nil {
+		return nil, fmt.Errorf("client for the API server: %w", err)
 	}
-	return "another server of this cluster has the flows, the one that leads; `tierwall flows` finds it"
+	way := server.NewElsewhere(core, o.Namespace)
+	return func(ctx context.Context, token string) (flow.Reader, error) {
+		if leads.Load() {
+			return nil, nil
+		}
+		return way.Reader(ctx, token)
+	}, nil
 }

@@ -2,9 +2,6 @@ package flow
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"iter"
 	"time"
 )
@@ -114,9 +111,6 @@ type Reader interface {
 	// Page returns the records that match, newest first, as many as the filter's
 	// limit.
 	Page(ctx context.Context, a Access, f Filter) (Page, error)
-	// All gives every record that matches, oldest first, without the filter's
-	// limit; an error ends it.
-	All(ctx context.Context, a Access, f Filter) iter.Seq2[*Record, error]
 	// Follow gives the records that match from now on, until the context ends.
 	// A reader that is too slow misses some, and is told how many by an Event
 	// without a record.
@@ -132,20 +126,6 @@ type Reader interface {
 type Event struct {
 	Record *Record
 	Lost   Loss
-}
-
-// Write writes the event as one of a stream of server-sent events.
-func (e Event) Write(w io.Writer) error {
-	kind, value := "flow", any(e.Record)
-	if e.Record == nil {
-		kind, value = "lost", e.Lost
-	}
-	data, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("event of flows: %w", err)
-	}
-	_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, data)
-	return err
 }
 
 // Each gives the records of a list, in its order, without an error.

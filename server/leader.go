@@ -45,6 +45,7 @@ func (s *Server) elect(ctx context.Context) {
 			OnStartedLeading: s.lead,
 			OnStoppedLeading: func() {},
 		},
+		WatchDog: s.probes.watched(),
 	}
 	for ctx.Err() == nil {
 		elector, err := leaderelection.NewLeaderElector(config)
@@ -65,13 +66,20 @@ func (s *Server) lead(ctx context.Context) {
 		s.options.Leads(true)
 		defer s.options.Leads(false)
 	}
+	if s.options.Flows != nil && s.options.Service != "" {
+		s.options.Flows.LeadsSince(time.Now())
+	}
+	s.metrics.leader.Set(1)
+	defer s.metrics.leader.Set(0)
 	s.options.Log.Info("this server hears the agents and writes status")
 	var term sync.WaitGroup
 	if s.reports != nil {
 		st := status.New(status.Options{Core: s.core, Policies: s.client, Cluster: s.cluster, Namespace: s.options.Namespace, Log: s.options.Log})
 		handler := s.hears(st)
 		s.reports.current.Store(&handler)
+		s.metrics.status.Store(st)
 		defer s.reports.current.Store(nil)
+		defer s.metrics.status.Store(nil)
 		term.Go(func() { st.Run(ctx) })
 	}
 	w := writer{s.client, liveTiers{s.client}}

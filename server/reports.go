@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,17 +23,24 @@ type reports struct {
 	listen net.Listener
 	// current takes the reports while this server leads; nil while it does not.
 	current atomic.Pointer[http.Handler]
+	// elsewhere is the way to whom questions about flows go meanwhile; nil if there
+	// is no other.
+	elsewhere *Elsewhere
+	metrics   *metrics
 }
 
 // ServeHTTP implements http.Handler. A server that does not lead has not all
 // reports, and therefore takes none.
 func (r *reports) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 	h := r.current.Load()
-	if h == nil {
+	switch {
+	case h != nil:
+		(*h).ServeHTTP(w, in)
+	case r.elsewhere != nil && in.Method == http.MethodGet && in.Header.Get(forwardedHeader) == "" && strings.HasPrefix(in.URL.Path, flow.Path):
+		r.elsewhere.forward(w, in, r.metrics)
+	default:
 		http.Error(w, "another server takes the reports", http.StatusMisdirectedRequest)
-		return
 	}
-	(*h).ServeHTTP(w, in)
 }
 
 // startReports listens for reports.
@@ -44,7 +52,10 @@ func (s *Server) startReports() error {
 	if err != nil {
 		return fmt.Errorf("reports: %w", err)
 	}
-	s.reports = &reports{listen: l}
+	s.reports = &reports{listen: l, metrics: s.metrics}
+	if s.options.Service != "" {
+		s.reports.elsewhere = NewElsewhere(s.core, s.options.Namespace)
+	}
 	s.reports.server = &http.Server{
 		Handler:           s.reports,
 		TLSConfig:         s.readable(),
@@ -56,6 +67,7 @@ func (s *Server) startReports() error {
 	s.running.Go(func() {
 		if err := s.reports.server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			s.options.Log.Error("reports are not taken any more", "error", err)
+			s.probes.end("the listener for reports", err)
 		}
 	})
 	return nil

@@ -55,8 +55,8 @@ type Options struct {
 	// Leads is called when this server begins to do what one of a cluster does, and
 	// when it ceases to; nil if nobody wants to know.
 	Leads func(bool)
-	// HealthListen is the address of /livez and /readyz, as host:port; empty for
-	// none.
+	// HealthListen is the address of /livez, /readyz and /metrics, as host:port;
+	// empty for none.
 	HealthListen string
 	// Namespace is where the list of nodes is published; empty means "tierwall".
 	Namespace string
@@ -76,10 +76,14 @@ type Server struct {
 	webhook  *http.Server
 	listen   net.Listener
 	reports  *reports
+	metrics  *metrics
+	probes   health
 	health   *http.Server
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	leading  sync.Mutex
+
+	healthListen net.Listener
 
 	mu    sync.Mutex
 	asked map[[2]string]bool // path and nonce of the probes that have arrived
@@ -98,7 +102,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.Config = rest.CopyConfig(o.Config)
 	o.Config.QPS = -1 // writes are bounded by the number of workers
 	rest.AddUserAgent(o.Config, fieldManager)
-	s := &Server{options: o, asked: map[[2]string]bool{}}
+	s := &Server{options: o, asked: map[[2]string]bool{}, metrics: newMetrics()}
+	if o.Flows != nil {
+		s.metrics.registry.MustRegister(o.Flows.Collectors()...)
+	}
 	ctx, s.stop = context.WithCancel(ctx)
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -126,7 +133,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.startReports(); err != nil {
 		return err
 	}
-	if err := s.startHealth(); err != nil {
+	if err := s.startHealth(ctx); err != nil {
 		return err
 	}
 	if s.options.Service == "" {
@@ -152,7 +159,7 @@ func (s *Server) startWebhook(ctx context.Context) error {
 	if _, err := s.identity.certificate(time.Now()); err != nil {
 		return err
 	}
-	hook := &webhook{scheme: s.scheme, tiers: liveTiers{s.client}, log: s.options.Log, probed: s.probed}
+	hook := &webhook{scheme: s.scheme, tiers: liveTiers{s.client}, log: s.options.Log, probed: s.probed, reviewed: s.metrics.reviewed}
 	s.webhook = &http.Server{
 		Handler:           hook.handler(),
 		TLSConfig:         s.identity.tls(),
@@ -163,6 +170,7 @@ func (s *Server) startWebhook(ctx context.Context) error {
 	s.running.Go(func() {
 		if err := s.webhook.ServeTLS(s.listen, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			s.options.Log.Error("the webhook ended", "error", err)
+			s.probes.end("the webhook", err)
 		}
 	})
 	if err := s.tellWebhook(ctx); err != nil {

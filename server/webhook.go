@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,6 +34,8 @@ type webhook struct {
 	log    *slog.Logger
 	// probed is told which of the paths a probe came to; see Server.Ready.
 	probed func(path, nonce string)
+	// reviewed counts answers; nil if nobody does.
+	reviewed func(allowed bool, took time.Duration)
 }
 
 // handler returns the webhook's HTTP side.
@@ -59,7 +62,11 @@ func (w *webhook) serve(path string, answer review) http.HandlerFunc {
 			return
 		}
 		w.probe(path, r.Request)
+		began := time.Now()
 		r.Response = answer(in.Context(), r.Request)
+		if w.reviewed != nil {
+			w.reviewed(r.Response.Allowed, time.Since(began))
+		}
 		r.Response.UID = r.Request.UID
 		r.Request = nil
 		out.Header().Set("Content-Type", "application/json")

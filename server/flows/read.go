@@ -92,7 +92,8 @@ func (s *Store) Page(ctx context.Context, a flow.Access, f flow.Filter) (flow.Pa
 	return page, nil
 }
 
-// All implements flow.Reader. A record is overwritten when the next one comes.
+// All gives every record that matches, oldest first, without the filter's limit;
+// an error ends it. A record is overwritten when the next one comes.
 func (s *Store) All(ctx context.Context, a flow.Access, f flow.Filter) iter.Seq2[*flow.Record, error] {
 	return func(yield func(*flow.Record, error) bool) {
 		list, _ := s.snapshot()

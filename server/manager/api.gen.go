@@ -1500,6 +1500,9 @@ type FlowList struct {
 	// Reason why there are none to be seen
 	Reason  *string `json:"reason,omitempty"`
 	Records []Flow  `json:"records"`
+
+	// Since when the server that has the flows began to take them, where another may have had them before
+	Since *time.Time `json:"since,omitempty"`
 }
 
 // FlowLogged The record tells what a Log rule logged, not a connection: its connections are 0, its verdict and decisions are those of the tables when

@@ -14,32 +14,46 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-// flowsOf says what of the recorded connections a user may see: the API server
-// says it to the user, as it says it to `tierwall flows`. The text is why there
-// are none; empty if there may be some.
-func (m *Manager) flowsOf(r *http.Request) (flow.Access, string, error) {
+// seen is what of the recorded connections a user may see.
+type seen struct {
+	flow.Access
+	// flows has them; it is of use if why is empty.
+	flows flow.Reader
+	// why is why there are none.
+	why string
+}
+
+// flowsOf says what of the recorded connections a user may see, and who has them:
+// the API server says it to the user, as it says it to `tierwall flows`.
+func (m *Manager) flowsOf(r *http.Request) (seen, error) {
 	if m.options.Flows == nil {
-		return flow.Access{}, "this server keeps no flows: it was started without a directory for them (--flows-dir)", nil
+		return seen{why: "this server keeps no flows: it was started without a directory for them (--flows-dir)"}, nil
 	}
+	out := seen{flows: m.options.Flows}
+	s := sessionIn(r)
 	if m.options.FlowsElsewhere != nil {
-		if why := m.options.FlowsElsewhere(); why != "" {
-			return flow.Access{}, why, nil
+		other, err := m.options.FlowsElsewhere(r.Context(), s.config.BearerToken)
+		if err != nil {
+			return seen{why: "another server has the flows, and it is not found: " + err.Error()}, nil
+		}
+		if other != nil {
+			out.flows = other
 		}
 	}
-	s := sessionIn(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.sees) > reviewFor {
 		access, err := m.reviewFlows(r, s)
 		if err != nil {
-			return flow.Access{}, "", err
+			return out, err
 		}
 		s.flows, s.sees = access, time.Now()
 	}
-	if !s.flows.All && len(s.flows.Namespaces) == 0 {
-		return s.flows, fmt.Sprintf("you may see no flows: it needs get on %s.%s, in a namespace or in all", flow.Resource, report.Group), nil
+	out.Access = s.flows
+	if !out.All && len(out.Namespaces) == 0 {
+		out.why = fmt.Sprintf("you may see no flows: it needs get on %s.%s, in a namespace or in all", flow.Resource, report.Group)
 	}
-	return s.flows, "", nil
+	return out, nil
 }
 
 func (m *Manager) reviewFlows(r *http.Request, s *session) (flow.Access, error) {
@@ -64,29 +78,28 @@ func (m *Manager) reviewFlows(r *http.Request, s *session) (flow.Access, error) 
 
 // flowQuestion reads what is asked of flows and what the asker may see. It
 // reports false if it has answered already.
-func (m *Manager) flowQuestion(w http.ResponseWriter, r *http.Request) (a flow.Access, f flow.Filter, why string, ok bool) {
+func (m *Manager) flowQuestion(w http.ResponseWriter, r *http.Request) (a seen, f flow.Filter, ok bool) {
 	f, err := flow.ParseFilter(r.URL.Query())
 	if err != nil {
 		fail(w, problem(http.StatusBadRequest, "invalid", err.Error()))
-		return a, f, "", false
+		return a, f, false
 	}
-	a, why, err = m.flowsOf(r)
-	if err != nil {
+	if a, err = m.flowsOf(r); err != nil {
 		m.failWith(w, r, m.problemOf(err))
-		return a, f, "", false
+		return a, f, false
 	}
-	return a, f, why, true
+	return a, f, true
 }
 
 // ListFlows implements ServerInterface.
 func (m *Manager) ListFlows(w http.ResponseWriter, r *http.Request, _ ListFlowsParams) {
-	a, f, why, ok := m.flowQuestion(w, r)
+	a, f, ok := m.flowQuestion(w, r)
 	if !ok {
 		return
 	}
-	out := FlowList{Available: why == "", Reason: text(why), Records: []Flow{}}
-	if why == "" {
-		page, err := m.options.Flows.Page(r.Context(), a, f)
+	out := FlowList{Available: a.why == "", Reason: text(a.why), Records: []Flow{}}
+	if a.why == "" {
+		page, err := a.flows.Page(r.Context(), a.Access, f)
 		if err != nil {
 			m.failWith(w, r, m.problemOf(err))
 			return
@@ -98,6 +111,9 @@ func (m *Manager) ListFlows(w http.ResponseWriter, r *http.Request, _ ListFlowsP
 		if !page.Oldest.IsZero() {
 			out.Oldest = new(page.Oldest.UTC())
 		}
+		if !page.Since.IsZero() {
+			out.Since = new(page.Since.UTC())
+		}
 		if !a.All {
 			out.Namespaces = &a.Namespaces
 		}
@@ -107,13 +123,13 @@ func (m *Manager) ListFlows(w http.ResponseWriter, r *http.Request, _ ListFlowsP
 
 // CountFlows implements ServerInterface.
 func (m *Manager) CountFlows(w http.ResponseWriter, r *http.Request, _ CountFlowsParams) {
-	a, f, why, ok := m.flowQuestion(w, r)
+	a, f, ok := m.flowQuestion(w, r)
 	if !ok {
 		return
 	}
-	out := FlowCounts{Available: why == "", Reason: text(why), Counts: []FlowCount{}}
-	if why == "" {
-		counts, err := m.options.Flows.Counts(r.Context(), a, f)
+	out := FlowCounts{Available: a.why == "", Reason: text(a.why), Counts: []FlowCount{}}
+	if a.why == "" {
+		counts, err := a.flows.Counts(r.Context(), a.Access, f)
 		if err != nil {
 			m.failWith(w, r, m.problemOf(err))
 			return
@@ -126,12 +142,12 @@ func (m *Manager) CountFlows(w http.ResponseWriter, r *http.Request, _ CountFlow
 // FollowFlows implements ServerInterface. Rights that are taken away, and a
 // session that ends, end it too.
 func (m *Manager) FollowFlows(w http.ResponseWriter, r *http.Request, _ FollowFlowsParams) {
-	a, f, why, ok := m.flowQuestion(w, r)
+	a, f, ok := m.flowQuestion(w, r)
 	if !ok {
 		return
 	}
-	if why != "" {
-		fail(w, problem(http.StatusNotFound, "not-found", why))
+	if a.why != "" {
+		fail(w, problem(http.StatusNotFound, "not-found", a.why))
 		return
 	}
 	h := w.Header()
@@ -139,13 +155,13 @@ func (m *Manager) FollowFlows(w http.ResponseWriter, r *http.Request, _ FollowFl
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(w)
-	seen := m.options.Flows.Follow(r.Context(), a, f)
+	events := a.flows.Follow(r.Context(), a.Access, f)
 	again, comment := time.NewTicker(reviewFor), time.NewTicker(commentEvery)
 	defer again.Stop()
 	defer comment.Stop()
 	_, err := fmt.Fprint(w, ": following\n\n")
 	for err == nil {
-		if len(seen) == 0 { // else there is more to say at once
+		if len(events) == 0 { // else there is more to say at once
 			err = out.Flush()
 		}
 		select {
@@ -158,11 +174,11 @@ func (m *Manager) FollowFlows(w http.ResponseWriter, r *http.Request, _ FollowFl
 				_, _ = fmt.Fprint(w, "event: session\ndata: {}\n\n")
 				return
 			}
-			now, why, err := m.flowsOf(r)
-			if err == nil && (why != "" || now.All != a.All || !slices.Equal(now.Namespaces, a.Namespaces)) {
-				return // the page connects anew, with the rights of now
+			now, err := m.flowsOf(r)
+			if err == nil && (now.why != "" || now.All != a.All || !slices.Equal(now.Namespaces, a.Namespaces) || now.flows != a.flows) {
+				return // the page connects anew, with the rights of now, to whom has them now
 			}
-		case e, open := <-seen:
+		case e, open := <-events:
 			if !open {
 				return
 			}
@@ -179,21 +195,21 @@ func (m *Manager) GetStaged(w http.ResponseWriter, r *http.Request, params GetSt
 		return
 	}
 	out := StagedReport{Staged: replay.Policies(v.state), Denied: []StagedChange{}, Allowed: []StagedChange{}, View: v.info()}
-	access, why, err := m.flowsOf(r)
+	a, err := m.flowsOf(r)
 	switch {
 	case err != nil:
 		m.failWith(w, r, m.problemOf(err))
 		return
-	case why != "":
-	case !v.whole || !access.All:
-		why = "what enforcing would change depends on all policies and endpoints, and you may not read them all"
+	case a.why != "":
+	case !v.whole || !a.All:
+		a.why = "what enforcing would change depends on all policies and endpoints, and you may not read them all"
 	}
 	switch {
 	case len(out.Staged) == 0:
-	case why != "":
-		out.Flows = &Unavailable{Reason: why}
+	case a.why != "":
+		out.Flows = &Unavailable{Reason: a.why}
 	default:
-		if err := m.replayStaged(r, v, access, params.Since, &out); err != nil {
+		if err := m.replayStaged(r, v, a, params.Since, &out); err != nil {
 			m.failWith(w, r, m.problemOf(err))
 			return
 		}
@@ -201,12 +217,12 @@ func (m *Manager) GetStaged(w http.ResponseWriter, r *http.Request, params GetSt
 	answer(w, out)
 }
 
-func (m *Manager) replayStaged(r *http.Request, v *view, a flow.Access, since *time.Time, out *StagedReport) error {
+func (m *Manager) replayStaged(r *http.Request, v *view, a seen, since *time.Time, out *StagedReport) error {
 	var f flow.Filter
 	if since != nil {
 		f.Since = *since
 	}
-	list, err := m.options.Flows.Together(r.Context(), a, f)
+	list, err := a.flows.Together(r.Context(), a.Access, f)
 	if err != nil {
 		return err
 	}

@@ -36,10 +36,11 @@ type Options struct {
 	// Namespace is where the server publishes what nodes told; empty means
 	// report.Namespace.
 	Namespace string
-	// Flows is what agents recorded; nil if nobody keeps it. FlowsElsewhere says
-	// why this server has none of them; nil, or an empty answer, means that it has.
+	// Flows is what agents recorded; nil if nobody keeps it. FlowsElsewhere returns
+	// what the bearer of a token reads instead while another server has them, and
+	// nil while this one has; nil if there is no other.
 	Flows          flow.Reader
-	FlowsElsewhere func() string
+	FlowsElsewhere func(ctx context.Context, token string) (flow.Reader, error)
 	// OIDC is the provider that users may log in with; its Issuer is empty if
 	// there is none.
 	OIDC OIDC

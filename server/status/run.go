@@ -91,6 +91,17 @@ func (s *Status) take(r report.Report) (bool, time.Duration) {
 	return ok, time.Duration(len(s.board.nodes)) * pacePerNode
 }
 
+// Nodes counts the nodes by state.
+func (s *Status) Nodes() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := map[string]int{}
+	for _, n := range s.board.nodes {
+		counts[s.board.stateOf(n)]++
+	}
+	return counts
+}
+
 // stir wakes the writer.
 func (s *Status) stir() {
 	select {

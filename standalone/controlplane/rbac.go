@@ -11,8 +11,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/tierwall/tierwall/deploy"
-	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/report"
+	"github.com/tierwall/tierwall/server/flows"
 )
 
 // AgentGroup is the group that agents are in: it may read what policy depends
@@ -51,7 +51,7 @@ func (p *ControlPlane) IssueReportToken(ctx context.Context, path, node string) 
 }
 
 // Flows is what agents have recorded. It is to be asked after Install.
-func (p *ControlPlane) Flows() flow.Reader { return p.flows }
+func (p *ControlPlane) Flows() *flows.Store { return p.flows }
 
 // Reports is where Tierwall's server takes reports, as host:port, and what to
 // trust for it. It is to be asked after Install.

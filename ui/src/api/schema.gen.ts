@@ -1505,6 +1505,11 @@ export interface components {
             lost: components["schemas"]["FlowLoss"];
             /** Format: date-time */
             oldest?: string;
+            /**
+             * Format: date-time
+             * @description when the server that has the flows began to take them, where another may have had them before
+             */
+            since?: string;
         };
         FlowCount: {
             tier?: string;
