@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httputil"
@@ -112,15 +111,9 @@ func (e *Elsewhere) forward(w http.ResponseWriter, in *http.Request, m *metrics)
 		http.Error(w, fmt.Sprintf("another server has the flows: ask %s, or show a token instead of a certificate", at), http.StatusMisdirectedRequest)
 		return
 	}
-	out := http.NewResponseController(w) // who follows does so for long
-	if err := errors.Join(out.SetWriteDeadline(time.Time{}), out.SetReadDeadline(time.Time{})); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
 	proxy := httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(at) },
-		Transport:     way.Transport,
-		FlushInterval: -1,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(at) },
+		Transport: way.Transport,
 		ModifyResponse: func(*http.Response) error {
 			m.forwarded.WithLabelValues("ok").Inc()
 			return nil

@@ -12,7 +12,8 @@ import (
 // each one means.
 type metrics struct {
 	received, stored, failed, repeated   prometheus.Counter
-	lostDenied, lostEvents, lostRecords  prometheus.Counter
+	lostDenied, lostEvents               prometheus.Counter
+	lostRecords, lostLogged              prometheus.Counter
 	deleted, damaged, missed             prometheus.Counter
 	exported, exportRefused, exportTried prometheus.Counter
 	lag                                  prometheus.Histogram
@@ -52,6 +53,7 @@ func newMetrics(s *Store) *metrics {
 	m.repeated = counter("repeated_batches_total", "Batches that were there already.")
 	lost := by("lost_total", "What agents saw and is in no record, by what it is.", "what")
 	m.lostDenied, m.lostEvents, m.lostRecords = lost.WithLabelValues("denied"), lost.WithLabelValues("events"), lost.WithLabelValues("records")
+	m.lostLogged = lost.WithLabelValues("logged")
 	m.deleted = counter("deleted_total", "Records that were deleted, since they were too old or too many.")
 	m.damaged = counter("damaged_total", "Files of the store that could not be read and were moved aside.")
 	m.missed = counter("missed_total", "Records that readers who follow did not get, since they were too slow.")
@@ -87,6 +89,7 @@ func (m *metrics) took(b *flow.Batch, now time.Time) {
 	m.lostDenied.Add(float64(b.Lost.Denied))
 	m.lostEvents.Add(float64(b.Lost.Connections))
 	m.lostRecords.Add(float64(b.Lost.Records))
+	m.lostLogged.Add(float64(b.Lost.Logged))
 	if n := len(b.Records); n > 0 {
 		m.lag.Observe(max(0, now.Sub(b.Records[n-1].Last).Seconds()))
 	}
