@@ -166,16 +166,16 @@ func cellOf(all []analysis.Reach, why string) ConnectivityCell {
 // seenBetween counts what was recorded lately, by pairs of groups. Of what both
 // nodes tell of, the destination's is counted.
 func (m *Manager) seenBetween(r *http.Request, c *analysis.Connectivity, port *analysis.Port, told *ConnectivityObserved) (map[[2]int]*ConnectivitySeen, error) {
-	access, why, err := m.flowsOf(r)
-	if err != nil || why != "" {
-		told.Reason = text(why)
+	a, err := m.flowsOf(r)
+	if err != nil || a.why != "" {
+		told.Reason = text(a.why)
 		return nil, err
 	}
 	f := flow.Filter{Since: time.Now().Add(-seenFor), Limit: seenRecords}
 	if port != nil {
 		f.Protocol, f.Port = verdict.ProtocolName(port.Protocol), port.Number
 	}
-	page, err := m.options.Flows.Page(r.Context(), access, f)
+	page, err := a.flows.Page(r.Context(), a.Access, f)
 	if err != nil {
 		return nil, err
 	}
