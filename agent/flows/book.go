@@ -53,6 +53,10 @@ type page struct {
 	set  *table.Set
 	rows map[table.ClassID]table.RowID
 	own  bool // rows are nobody else's
+	// next is the set of endpoints that left this one; 0 for none. Where a
+	// dataplane gives it the former's place, a packet on its way may have noted the
+	// former and met the new one's row.
+	next table.SetID
 }
 
 // leaving is a part of the book that nothing leads to since a time.
@@ -109,6 +113,7 @@ func (b *Book) Take(d *table.Delta) {
 			out.ends = append(out.ends, c.ID())
 		}
 		out.pods = append(out.pods, b.place(c)...)
+		b.follow(c)
 	}
 	b.leaving = append(b.leaving, out)
 	b.forget(now)
@@ -144,6 +149,20 @@ func (b *Book) own(id verdict.EndpointID, sides [2][]table.Span) {
 	for _, spans := range sides {
 		for _, s := range spans {
 			b.owners[s.Set] = id
+		}
+	}
+}
+
+// follow notes which sets come after those that an endpoint had.
+func (b *Book) follow(c table.EndpointChange) {
+	if c.Old == nil || c.New == nil {
+		return
+	}
+	for dir, spans := range c.Old.Spans {
+		for _, s := range spans {
+			if p, next := b.sets[s.Set], c.New.SetFor(verdict.Direction(dir), s.From); p != nil && next != s.Set {
+				p.next = next
+			}
 		}
 	}
 }
@@ -261,7 +280,9 @@ func (b *Book) tables() *table.Tables {
 // Noted is what the mark of a connection says.
 type Noted struct {
 	// Decision is nil if it is not known any more.
-	Decision  *table.Decision
+	Decision *table.Decision
+	// next is what the set says that came after; nil if none did.
+	next      *table.Decision
 	Direction verdict.Direction
 	Stage     verdict.Stage
 	// Owner is the host endpoint whose set it is; none for a pod's.
@@ -284,7 +305,20 @@ func (b *Book) Noted(m dataplane.Mark, half verdict.Direction, p, sent verdict.P
 	if m.Class >= ownClasses {
 		m.Class = b.class(p.Remote(s.set.Direction), false)
 	}
-	return Noted{b.decide(s, m.Class, p), s.set.Direction, s.set.Stage, b.owners[m.Set]}
+	n := Noted{b.decide(s, m.Class, p), nil, s.set.Direction, s.set.Stage, b.owners[m.Set]}
+	if next := b.sets[s.next]; next != nil {
+		n.next = b.decide(next, m.Class, p)
+	}
+	return n
+}
+
+// allowed is Decision for a packet that was let through: if the mark says that it
+// was not, it met the next set in the place of the one that it noted.
+func (n Noted) allowed() *table.Decision {
+	if n.Decision != nil && n.Decision.Verdict == verdict.Deny && n.next != nil && n.next.Verdict == verdict.Allow {
+		return n.next
+	}
+	return n.Decision
 }
 
 func (b *Book) decide(s *page, c table.ClassID, p verdict.Packet) *table.Decision {

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -163,5 +164,32 @@ func TestBookForgets(t *testing.T) {
 	fresh.Load(tables)
 	if d := table.Diff(fresh.tables(), tables); !d.Empty() {
 		t.Errorf("loaded as a whole it differs: %+v", d)
+	}
+}
+
+// TestBookOfHeirs: a connection that noted a set which denies it met the one that
+// took its place; one that is denied by both is what it noted.
+func TestBookOfHeirs(t *testing.T) {
+	yes, no := &table.Decision{Verdict: verdict.Allow, Reason: verdict.ByRule}, &table.Decision{Reason: verdict.ByTierDefault}
+	a := netip.MustParseAddr("10.0.0.1")
+	id := verdict.EndpointID{Kind: verdict.Pod, Name: "x"}
+	at := func(set table.SetID) *table.Endpoint {
+		return &table.Endpoint{ID: id, Spans: [2][]table.Span{{{From: a, To: a, Set: set}}}}
+	}
+	b := NewBook()
+	b.Take(&table.Delta{
+		NewRows:   []*table.Row{{ID: 1, Other: no}, {ID: 2, Other: yes}},
+		NewSets:   []*table.Set{{ID: 1, Default: [2]table.RowID{1, 1}, Rows: map[table.ClassID]table.RowID{16: 1, 17: 2}}},
+		Endpoints: []table.EndpointChange{{New: at(1)}},
+	})
+	b.Take(&table.Delta{
+		NewSets:   []*table.Set{{ID: 2, Default: [2]table.RowID{1, 1}, Rows: map[table.ClassID]table.RowID{16: 2}}},
+		Endpoints: []table.EndpointChange{{Old: at(1), New: at(2)}}, OldSets: []table.SetID{1},
+	})
+	p := verdict.Packet{Src: netip.MustParseAddr("10.0.0.2"), Dst: a}
+	for class, want := range map[table.ClassID]*table.Decision{16: yes, 17: yes, 18: no} {
+		if got := b.Noted(dataplane.Mark{Set: 1, Class: class}, verdict.Ingress, p, p).allowed(); got != want {
+			t.Errorf("class %d: %v, want %v", class, got, want)
+		}
 	}
 }

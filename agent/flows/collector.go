@@ -140,7 +140,8 @@ func (c *Collector) allowed(e *conntrack.Event, p verdict.Packet) (w way, found 
 			continue
 		}
 		found = true
-		if list[n] = c.book.Noted(m, half, p, sentPacket(e)); list[n].Decision == nil {
+		list[n] = c.book.Noted(m, half, p, sentPacket(e))
+		if list[n].Decision = list[n].allowed(); list[n].Decision == nil {
 			list[n].Decision = unknown
 		}
 		n++

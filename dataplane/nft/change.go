@@ -17,7 +17,7 @@ import (
 func (d *Dataplane) change(ctx context.Context, s *socket, ch dataplane.Change) error {
 	now := d.now
 	d.now = nil
-	c, err := newChanges(now, ch, firstBridge+d.bridges)
+	c, err := newChanges(now, ch, firstBridge+d.bridges, d.recent())
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (d *Dataplane) change(ctx context.Context, s *socket, ch dataplane.Change) 
 	c.drop(&drop)
 	now.forget(c.delta)
 	d.now = now
-	after := work{do: &drop, blocks: len(c.was.forks) > 0 || c.rebased(), leaves: c.was != now.dispatch}
+	after := work{do: &drop, blocks: c.forkGoes() || c.rebased(), leaves: c.was.loses(now.dispatch), hot: c.ledAway()}
 	if landing != nil {
 		after.do, after.then, after.blocks = landing, &drop, true
 	}
@@ -51,6 +51,12 @@ type changes struct {
 	now    *state
 	delta  *table.Delta
 	bridge *bridge
+	// heirs are new sets that take the place of old ones; left are the classes
+	// that addresses leave, living, once it was asked for, those that some have.
+	heirs        []heir
+	left, living map[table.ClassID]bool
+	// rows are the chains of new rows.
+	rows []chain
 	// was is the former dispatch, the present one if it stays, needed the posts
 	// at which it had policy, and dns what was handed over.
 	was    *dispatch
@@ -63,7 +69,7 @@ type changes struct {
 }
 
 // newChanges takes the state on to what a change leads to.
-func newChanges(now *state, ch dataplane.Change, bridges table.ClassID) (*changes, error) {
+func newChanges(now *state, ch dataplane.Change, bridges table.ClassID, recent hot) (*changes, error) {
 	c := &changes{now: now, delta: ch.Delta, was: now.dispatch, needed: now.needs, dns: now.settings.DNS, had: map[netip.Addr]bool{}}
 	if c.delta == nil {
 		c.delta = &table.Delta{}
@@ -76,8 +82,14 @@ func newChanges(now *state, ch dataplane.Change, bridges table.ClassID) (*change
 			c.held = append(c.held, table.Entry{Set: e.Set, Class: e.Class})
 		}
 	}
-	c.bridge = newBridge(now.tables, c.delta)
+	c.bridge, c.left = newBridge(now.tables, c.delta), leftClasses(now.tables, c.delta)
 	now.advance(c.delta)
+	for _, r := range c.delta.NewRows {
+		c.rows = append(c.rows, now.enter(r, verdict.Normal)...)
+	}
+	if len(ch.Interfaces) == 0 {
+		c.findHeirs(recent)
+	}
 	if c.bridge != nil {
 		c.bridge.span(now.tables, c.delta, bridges)
 	}
@@ -119,11 +131,13 @@ func (c *changes) add(b *batch) {
 	if c.now.hasEarly(verdict.PreDNAT) && !c.needed.hasEarly(verdict.PreDNAT) {
 		b.addChain(c.now.labelled())
 	}
-	for _, r := range c.delta.NewRows {
-		addRow(b, c.now.builder, r)
+	for _, chain := range c.rows {
+		b.addChain(chain)
 	}
 	for _, s := range c.delta.NewSets {
-		addSet(b, c.now.builder, s, c.now.tables.Rows)
+		if !slices.ContainsFunc(c.heirs, func(h heir) bool { return h.now.ID == s.ID }) {
+			addSet(b, c.now.builder, s, c.now.tables.Rows)
+		}
 	}
 	c.addRowsOf(b, c.delta.NewEntries)
 	c.addRowsOf(b, c.delta.Entries)
@@ -217,6 +231,7 @@ func (c *changes) flipKeys(b *batch) {
 	}
 	c.entries(c.held, b.deleteElements)
 	c.entries(come, b.addElements)
+	c.flipHeirs(b)
 	if c.was != c.now.dispatch {
 		flipDispatch(b, c.was, c.now)
 	}
@@ -257,6 +272,17 @@ func flipDispatch(b *batch, old *dispatch, next *state) {
 	}
 }
 
+// forkGoes reports whether a chain is deleted that is called after what it does,
+// so that the next change may want it back.
+func (c *changes) forkGoes() bool {
+	for name := range c.was.forks {
+		if _, ok := c.now.dispatch.forks[name]; !ok {
+			return true
+		}
+	}
+	return false
+}
+
 // rebased reports whether the base chains are others than before.
 func (c *changes) rebased() bool {
 	return !maps.Equal(c.needed, c.now.needs) || !reflect.DeepEqual(c.dns, c.now.settings.DNS)
@@ -292,7 +318,13 @@ func (c *changes) drop(b *batch) {
 			b.deleteChain(name)
 		}
 	}
+	for _, h := range c.heirs {
+		c.entries(h.dead, b.deleteElements)
+	}
 	for _, id := range c.delta.OldSets {
+		if c.inherited(id) {
+			continue
+		}
 		b.deleteChain(c.now.set(id, c.now.tables.Sets[id].Direction))
 		b.deleteMap(c.now.rows(id))
 		for _, name := range c.now.leaveSet(id) {

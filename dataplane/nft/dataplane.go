@@ -197,7 +197,7 @@ func (d *Dataplane) reload(ctx context.Context, s *socket, c dataplane.Change) e
 	if d.now = nil; now == nil {
 		return dataplane.ErrOutOfStep
 	}
-	if _, err := newChanges(now, c, firstBridge); err != nil {
+	if _, err := newChanges(now, c, firstBridge, hot{}); err != nil {
 		return err
 	}
 	if c.Delta != nil {

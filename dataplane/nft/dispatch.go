@@ -3,6 +3,7 @@ package nft
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -177,7 +178,9 @@ func (b builder) hostTarget(d *dispatch, e *table.Endpoint, p post) string {
 
 func (b builder) forkName(dir verdict.Direction, spans []table.Span) string {
 	h := fnv.New64a()
-	fmt.Fprint(h, dir, spans)
+	for _, s := range spans {
+		fmt.Fprint(h, dir, s.From, s.To, b.base(s.Set))
+	}
 	return b.of(fmt.Sprintf("fork-%016x", h.Sum64()))
 }
 
@@ -226,4 +229,20 @@ func podNetElements(nets []addressRange, v4 bool) []element {
 		}
 	}
 	return list
+}
+
+// loses reports whether a packet may be on its way by what the next dispatch has
+// no more.
+func (d *dispatch) loses(next *dispatch) bool {
+	if d == next {
+		return false
+	}
+	for name, keys := range d.maps {
+		for key, was := range keys {
+			if next.maps[name][key].chain != was.chain {
+				return true
+			}
+		}
+	}
+	return !maps.Equal(d.others, next.others) || !slices.Equal(d.podNets, next.podNets)
 }

@@ -18,7 +18,12 @@ type later struct {
 	// blocking counts the work, waiting or at hand, that the next change must
 	// not overtake, and leaving that which none may overtake that changes classes.
 	blocking, leaving int
-	changed           *sync.Cond
+	// away counts, by class and set, what waiting work led packets away from.
+	away struct {
+		classes, dying map[table.ClassID]int
+		sets           map[table.SetID]int
+	}
+	changed *sync.Cond
 	// report tells of work that failed, nil if nobody listens.
 	report func(dataplane.Drift)
 }
@@ -32,11 +37,14 @@ type work struct {
 	// leaves says that endpoints left their sets: packets on their way may still
 	// look classes up there, and those must be the ones that the sets know.
 	leaves bool
+	// hot is what packets on their way may have looked up that a change led away
+	// from.
+	hot hot
 }
 
 // soon does work after a grace. The lock is held.
 func (d *Dataplane) soon(w work) {
-	if w.do.empty() && !w.leaves && (w.then == nil || w.then.empty()) {
+	if w.do.empty() && !w.leaves && w.hot.none() && (w.then == nil || w.then.empty()) {
 		return
 	}
 	d.count(w, 1)
@@ -76,7 +84,7 @@ func (d *Dataplane) finish(w work) {
 			go d.report(dataplane.Drift{What: d.failed.Error()})
 		}
 	} else if w.then != nil && !w.then.empty() {
-		d.waiting = append(d.waiting, work{do: w.then, blocks: w.blocks, leaves: w.leaves})
+		d.waiting = append(d.waiting, work{do: w.then, blocks: w.blocks, leaves: w.leaves, hot: w.hot})
 		return
 	}
 	d.count(w, -1)
@@ -89,12 +97,47 @@ func (d *Dataplane) count(w work, n int) {
 	if w.leaves {
 		d.leaving += n
 	}
+	for c := range w.hot.classes {
+		tally(&d.away.classes, c, n)
+	}
+	for c := range w.hot.dying {
+		tally(&d.away.dying, c, n)
+	}
+	for s := range w.hot.sets {
+		tally(&d.away.sets, s, n)
+	}
+}
+
+// tally adds to a count, and forgets what comes to nothing.
+func tally[K comparable](m *map[K]int, k K, n int) {
+	if *m == nil {
+		*m = map[K]int{}
+	}
+	if (*m)[k] += n; (*m)[k] == 0 {
+		delete(*m, k)
+	}
+}
+
+// recent is what packets on their way may have looked up that former changes led
+// away from.
+func (d *Dataplane) recent() hot {
+	out := hot{map[table.ClassID]bool{}, map[table.SetID]bool{}, map[table.ClassID]bool{}}
+	for c := range d.away.classes {
+		out.classes[c] = true
+	}
+	for c := range d.away.dying {
+		out.dying[c] = true
+	}
+	for s := range d.away.sets {
+		out.sets[s] = true
+	}
+	return out
 }
 
 // free waits until no work is left that the next change must not overtake.
 func (d *Dataplane) free(next *table.Delta) {
 	classes := next != nil && len(next.Hosts)+len(next.OldNets)+len(next.NewNets) > 0
-	for d.blocking > 0 || classes && d.leaving > 0 {
+	for d.blocking > 0 || classes && (d.leaving > 0 || d.recent().revives(next)) {
 		d.changed.Wait()
 	}
 }

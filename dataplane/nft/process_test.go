@@ -167,10 +167,11 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// content is a listing without the names of rows: a shape that several rows
-// have is called after the first that came.
+// content is a listing without the numbers in names: a shape that several rows
+// have is called after the first that came, and what a set takes over from
+// another is called after that one.
 func content(listing string) map[string]int {
-	return lines(regexp.MustCompile(`row-\d+`).ReplaceAllString(listing, "row"))
+	return lines(regexp.MustCompile(`\b(row|rows|in|out)-\d+`).ReplaceAllString(listing, "$1"))
 }
 
 // lines are the lines of a listing whatever the order of chains, maps and

@@ -20,6 +20,9 @@ type rowBook struct {
 	// early are the rows that a set of an early stage has had, which it needs
 	// in a form of their own.
 	early map[table.SetID][]rowUse
+	// base is by whose id the chain and the map of a set are called, for those
+	// that took the place of another.
+	base map[table.SetID]table.SetID
 }
 
 // rowUse is a row in a stage: Normal for all but the early ones.
@@ -47,7 +50,7 @@ type page struct {
 }
 
 func newRowBook() *rowBook {
-	return &rowBook{byRow: map[rowUse]*page{}, byKey: map[string]*page{}, logs: newLogBook(), early: map[table.SetID][]rowUse{}}
+	return &rowBook{byRow: map[rowUse]*page{}, byKey: map[string]*page{}, logs: newLogBook(), early: map[table.SetID][]rowUse{}, base: map[table.SetID]table.SetID{}}
 }
 
 // enter makes a row known in a stage and returns the chains that it needs and

@@ -39,6 +39,20 @@ type builder struct {
 	logBurst uint32
 }
 
+// base is the id after which the chain and the map of a set are called.
+func (b builder) base(id table.SetID) table.SetID {
+	if b.book != nil {
+		if base, ok := b.book.base[id]; ok {
+			return base
+		}
+	}
+	return id
+}
+
+// set and rows name the chain and the map of a set.
+func (b builder) set(id table.SetID, d verdict.Direction) string { return b.names.set(b.base(id), d) }
+func (b builder) rows(id table.SetID) string                     { return b.names.rows(b.base(id)) }
+
 // setMap is the declaration of a set's map from class to row.
 func (b builder) setMap(id table.SetID) namedMap {
 	return namedMap{name: b.rows(id), mapType: rowOfClass}
@@ -56,12 +70,12 @@ func (b builder) setElements(s *table.Set, rows map[table.RowID]*table.Row) []el
 // setChain is the chain of a set: find the peer's class, then its row, then
 // the family's default.
 func (b builder) setChain(s *table.Set, rows map[table.RowID]*table.Row) chain {
-	c := chain{name: b.set(s.ID, s.Direction), comment: describe(s)}
+	c := chain{name: b.set(s.ID, s.Direction)}
 	if s.Kind == verdict.Host && s.Stage == verdict.Normal {
 		c.rules = append(c.rules, dropInvalid())
 	}
 	c.rules = append(c.rules,
-		rule{exprs: []expr.Any{jumpTo(b.peerClass(s.Direction))}})
+		rule{exprs: []expr.Any{jumpTo(b.peerClass(s.Direction))}, comment: describe(s)})
 	c.rules = append(c.rules, b.noted(s)...)
 	c.rules = append(c.rules,
 		rule{exprs: []expr.Any{meta(expr.MetaKeyPRIORITY), vmap(b.rows(s.ID))}})

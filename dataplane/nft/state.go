@@ -101,6 +101,7 @@ func (s *state) forget(d *table.Delta) {
 	s.setEntries(d.OldEntries)
 	for _, id := range d.OldSets {
 		delete(s.tables.Sets, id)
+		delete(s.book.base, id)
 	}
 	for _, id := range d.OldRows {
 		delete(s.tables.Rows, id)
