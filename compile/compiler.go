@@ -201,8 +201,13 @@ func (c *Compiler) dropPrograms() {
 // settleRows brings the programs' rows up to date with the classes that came
 // and went, and gives new programs theirs.
 func (c *Compiler) settleRows() {
+	derived := map[*program]map[*class]struct{}{}
 	for _, p := range c.freshPrograms {
 		if p.refs == 0 {
+			continue
+		}
+		if other, ok := c.derive(p); ok {
+			derived[p] = other
 			continue
 		}
 		for family := range p.defaults {
@@ -216,6 +221,14 @@ func (c *Compiler) settleRows() {
 	}
 	for _, p := range c.freshPrograms {
 		if p.refs == 0 {
+			continue
+		}
+		if other, ok := derived[p]; ok {
+			for k := range other {
+				if k.shown > 0 && p.rows.find(k) < 0 {
+					c.setRow(p, k, true)
+				}
+			}
 			continue
 		}
 		for i := range p.parts {
@@ -316,7 +329,7 @@ func (c *Compiler) tidy() {
 		}
 	}
 	for _, p := range c.freshPrograms {
-		p.fresh = false
+		p.fresh, p.from = false, nil
 	}
 	for _, r := range c.freshRows {
 		r.fresh = false

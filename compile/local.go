@@ -115,6 +115,7 @@ func (c *Compiler) settleLocal(l *local) {
 	}
 	for stage := range before {
 		for _, d := range verdict.Directions {
+			follow(l.spans[stage][d], before[stage][d])
 			for _, s := range before[stage][d] {
 				c.release(s.program)
 			}

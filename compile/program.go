@@ -39,6 +39,10 @@ type program struct {
 	finalAllow bool
 	finalStep  []verdict.Step
 
+	// from is the program that an endpoint had before that has this now, as long
+	// as the change goes on that made it; nil for none.
+	from *program
+
 	defaults [2]*row
 	rows     small[*class, *row]
 	// come and gone are the classes that got or lost a row of their own in the

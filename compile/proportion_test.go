@@ -53,3 +53,21 @@ func TestRowsStay(t *testing.T) {
 		t.Errorf("there and back again: %d rows come and %d go", len(d.NewRows), len(d.OldRows))
 	}
 }
+
+// TestEditIsSmall: what a policy of many takes when it comes and goes does not grow
+// with their number, but for lists that are copied.
+func TestEditIsSmall(t *testing.T) {
+	allocations := func(policies int) float64 {
+		c := crowd(policies)
+		p := policy("new", "app == 'a'", allowFrom("app == 'app3'"), allowFrom("app in {'app4', 'app5'}"))
+		return testing.AllocsPerRun(10, func() {
+			c.Apply(model.Put(p))
+			c.Apply(model.Delete(p.Key()))
+		})
+	}
+	few, many := allocations(100), allocations(1000)
+	t.Logf("%v allocations among 100 policies, %v among 1,000", few, many)
+	if many > 2*few {
+		t.Errorf("%v allocations among 1,000 policies, %v among 100", many, few)
+	}
+}

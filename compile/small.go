@@ -58,6 +58,18 @@ func (m *small[K, V]) put(k K, v V) {
 	}
 }
 
+// smallOf returns a map of entries whose keys differ, which it takes over.
+func smallOf[K comparable, V any](entries []entry[K, V]) small[K, V] {
+	m := small[K, V]{entries: entries}
+	if len(entries) > few {
+		m.index = make(map[K]int32, len(entries))
+		for i := range entries {
+			m.index[entries[i].key] = int32(i)
+		}
+	}
+	return m
+}
+
 func (m *small[K, V]) remove(k K) {
 	i := m.find(k)
 	if i < 0 {
