@@ -179,7 +179,7 @@ func (a *agent) startReports(ctx context.Context) error {
 		go a.reportNames(ctx)
 	}
 	if s.ConfigMap != "" {
-		if err := find(ctx, a.Config, s.ConfigMap, a.reporter.turn, a.Log); err != nil {
+		if err := find(ctx, a.Config, s.ConfigMap, a.turn, a.Log); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -11,8 +12,8 @@ import (
 	"github.com/tierwall/tierwall/verdict"
 )
 
-// guard looks out for policy of host endpoints that would cut what the node
-// itself needs. It warns, in the log and by the policy's status, before the
+// guard looks out for policy that would cut what the node itself needs, or
+// Tierwall's server if that is a pod here. It warns, in the log and by the policy's status, before the
 // policy is in the kernel, and holds nothing up but for that: who may write the
 // policy may mean it.
 type guard struct {
@@ -20,6 +21,8 @@ type guard struct {
 	// said are the cuts that were spoken of: what they say, by policy, or by
 	// what else cuts.
 	said map[string]string
+	// nodes are the addresses of all nodes.
+	nodes map[string][]netip.Addr
 }
 
 // warnFor is how long a change waits for the server to take the warning that
@@ -28,10 +31,7 @@ const warnFor = time.Second
 
 // guardNode warns of what the tables as they are now would cut.
 func (a *agent) guardNode() {
-	cuts := map[string]string{}
-	if len(a.places.hosts) > 0 {
-		cuts = a.cuts()
-	}
+	cuts := a.cuts()
 	if maps.Equal(cuts, a.guard.said) {
 		return
 	}
@@ -40,7 +40,7 @@ func (a *agent) guardNode() {
 		if a.guard.said[key] != cuts[key] {
 			fresh = true
 			a.Log.Warn("policy cuts what this node itself needs; it is applied all the same", "by", key, "cuts", cuts[key],
-				"hint", "allow it by a rule of a host endpoint's policy, or by a failsafe port")
+				"hint", "allow it by a rule that comes first, or, for a host endpoint, by a failsafe port")
 		}
 	}
 	for key := range a.guard.said {
@@ -61,7 +61,11 @@ func (a *agent) guardNode() {
 // cuts says which needs are cut, by the policy that does it.
 func (a *agent) cuts() map[string]string {
 	found := map[string][]string{}
-	for _, n := range a.guard.needs {
+	needs := a.serverNeeds()
+	if len(a.places.hosts) > 0 {
+		needs = append(needs, a.guard.needs...)
+	}
+	for _, n := range needs {
 		var by map[string]string
 		for _, w := range n.ways {
 			if by = a.blocked(w); by == nil {
@@ -82,9 +86,15 @@ func (a *agent) cuts() map[string]string {
 	return out
 }
 
-// blocked returns what denies a connection of the node itself, by policy, with
-// the rule; nil if nothing does.
+// blocked returns what denies a connection, by policy, with the rule; nil if
+// nothing does.
 func (a *agent) blocked(w way) map[string]string {
+	if w.pod != (verdict.EndpointID{}) {
+		if d := a.compiler.Lookup(w.pod, verdict.Normal, w.direction, w.packet); d != nil && d.Verdict == verdict.Deny {
+			return blame(w.pod, w.direction, d)
+		}
+		return nil
+	}
 	id, ok := a.places.hostOn[w.iface]
 	if !ok {
 		return nil // nobody polices it
@@ -111,14 +121,18 @@ func (a *agent) blocked(w way) map[string]string {
 }
 
 // blame names what a denial comes from: the policy of the rule, those of the
-// tier at whose end it is, or else the host endpoint, which is closed to what
-// no policy or profile allows.
+// tier at whose end it is, or else the endpoint, which is closed to what no
+// policy or profile allows.
 func blame(id verdict.EndpointID, direction verdict.Direction, d *table.Decision) map[string]string {
 	trace := d.Trace()
 	s := trace.Deciding()
 	switch {
 	case s == nil, s.Profile != "":
-		return map[string]string{"HostEndpoint//" + id.Name: trace.Reason.String()}
+		kind := "HostEndpoint"
+		if id.Kind == verdict.Pod {
+			kind = "Pod"
+		}
+		return map[string]string{kind + "/" + id.Namespace + "/" + id.Name: trace.Reason.String()}
 	case s.EndOfTier():
 		out := map[string]string{}
 		for _, p := range s.Applied {

@@ -12,6 +12,7 @@ func (a *agent) keep(c model.Change) {
 	a.recorder.see(c)
 	switch c.Key.Kind {
 	case model.KindNode:
+		a.guard.see(c)
 		if c.Key.Name != a.Node {
 			return
 		}

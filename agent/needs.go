@@ -32,11 +32,14 @@ type need struct {
 	ways []way
 }
 
-// way is a connection of the node itself by one of its interfaces.
+// way is a connection of the node itself by one of its interfaces, or one of a
+// pod here.
 type way struct {
 	direction verdict.Direction
 	iface     string
-	packet    verdict.Packet
+	// pod is set if it is not the node's own.
+	pod    verdict.EndpointID
+	packet verdict.Packet
 	// anyone says that the remote address of the packet counts for its family
 	// only: whoever is let in will do.
 	anyone bool
@@ -52,7 +55,9 @@ type needsWatch struct {
 	api       string
 	byService bool
 	backends  atomic.Pointer[[]netip.AddrPort]
-	again     chan struct{}
+	// server is where Tierwall's server takes reports; nil if that is not known.
+	server atomic.Pointer[netip.AddrPort]
+	again  chan struct{}
 	// resolvConf and proc are where those files are.
 	resolvConf, proc string
 }
@@ -78,6 +83,25 @@ func newNeedsWatch(o Options) *needsWatch {
 // setBackends says who answers for the API server's service.
 func (w *needsWatch) setBackends(list []netip.AddrPort) {
 	w.backends.Store(&list)
+	w.lookAgain()
+}
+
+// setServer says where Tierwall's server takes reports.
+func (w *needsWatch) setServer(to receiver) {
+	u, err := url.Parse(to.url)
+	if err != nil {
+		return
+	}
+	at, err := netip.ParseAddrPort(u.Host)
+	if err != nil { // a name
+		return
+	}
+	w.server.Store(&at)
+	w.lookAgain()
+}
+
+// lookAgain has the node looked at before the time.
+func (w *needsWatch) lookAgain() {
 	select {
 	case w.again <- struct{}{}:
 	default:
@@ -123,6 +147,9 @@ func (w *needsWatch) look(ctx context.Context) []need {
 	api := w.apiServers(ctx)
 	for _, a := range api {
 		out("the API server", verdict.TCP, a)
+	}
+	if s := w.server.Load(); s != nil {
+		out("Tierwall's server", verdict.TCP, *s)
 	}
 	for _, a := range w.nameServers(w.resolvConf) {
 		out("DNS", verdict.UDP, netip.AddrPortFrom(a, 53))

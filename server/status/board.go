@@ -137,6 +137,18 @@ func (b *board) take(r report.Report) bool {
 	return true
 }
 
+// warns reports whether a report says that a policy cuts something that it is not
+// known to cut.
+func (b *board) warns(r report.Report) bool {
+	n := b.nodes[r.Node]
+	for p, cut := range r.Cuts {
+		if n == nil || n.cuts[p] != cut {
+			return true
+		}
+	}
+	return false
+}
+
 // place is a free place in the sets of nodes.
 func (b *board) place() int {
 	i := slices.Index(b.byBit, nil)

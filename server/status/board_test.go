@@ -158,7 +158,7 @@ func TestHandler(t *testing.T) {
 		}
 		return nil
 	}
-	h := handler(check, func(r report.Report) (bool, time.Duration) { return r.Full, time.Second })
+	h := handler(check, func(_ context.Context, r report.Report) (bool, time.Duration) { return r.Full, time.Second })
 	for _, row := range []struct {
 		name, token, query, body string
 		want                     int

@@ -120,7 +120,7 @@ func (g *gate) ask(ctx context.Context, token string) reporter {
 
 // handler takes reports. take reports false for one that does not follow, and
 // says how long an agent may gather changes.
-func handler(check func(ctx context.Context, token, node string) error, take func(report.Report) (bool, time.Duration)) http.Handler {
+func handler(check func(ctx context.Context, token, node string) error, take func(context.Context, report.Report) (bool, time.Duration)) http.Handler {
 	mux := http.NewServeMux()
 	slots := make(chan struct{}, atOnce)
 	mux.HandleFunc("POST "+report.Path, func(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +146,7 @@ func handler(check func(ctx context.Context, token, node string) error, take fun
 			http.Error(w, "the report does not say which one it is, or of which node", http.StatusBadRequest)
 			return
 		}
-		ok, pace := take(in)
+		ok, pace := take(r.Context(), in)
 		if !ok {
 			http.Error(w, "the report does not follow on what is known: send a full one", http.StatusConflict)
 			return

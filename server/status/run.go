@@ -51,7 +51,9 @@ type Status struct {
 	shown    map[string]report.Policy
 	shownNew bool
 	wake     chan struct{}
-	began    time.Time
+	// warned are to be closed when what reports said of cuts is written.
+	warned []chan struct{}
+	began  time.Time
 }
 
 // New returns a status of which nothing is known yet.
@@ -83,12 +85,33 @@ func Code(err error) int { return codeOf(err) }
 // have something to tell do so within a second or two.
 const pacePerNode = 300 * time.Microsecond
 
-func (s *Status) take(r report.Report) (bool, time.Duration) {
+// warnFor is how long the answer to a report of new cuts waits at most for their
+// being written: shorter than agents wait for the answer.
+const warnFor = 800 * time.Millisecond
+
+// take takes a report. One that names new cuts is answered when the status of the
+// policies says so: its agent changes the kernel with the answer, and after that
+// nobody may get to what is cut.
+func (s *Status) take(ctx context.Context, r report.Report) (bool, time.Duration) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	fresh := s.board.warns(r)
 	ok := s.board.take(r)
 	s.stir()
-	return ok, time.Duration(len(s.board.nodes)) * pacePerNode
+	pace := time.Duration(len(s.board.nodes)) * pacePerNode
+	var written chan struct{}
+	if fresh = fresh && ok; fresh {
+		written = make(chan struct{})
+		s.warned = append(s.warned, written)
+	}
+	s.mu.Unlock()
+	if fresh {
+		select {
+		case <-written:
+		case <-time.After(warnFor):
+		case <-ctx.Done():
+		}
+	}
+	return ok, pace
 }
 
 // Nodes counts the nodes by state.
@@ -147,7 +170,7 @@ const (
 )
 
 func (s *Status) write(ctx context.Context, p *publishers) {
-	writes, ok := s.due(p)
+	writes, warned, ok := s.due(p)
 	if !ok {
 		return
 	}
@@ -162,22 +185,25 @@ func (s *Status) write(ctx context.Context, p *publishers) {
 			s.mu.Unlock()
 		}
 	}
+	for _, written := range warned {
+		close(written)
+	}
 	p.nodes.publish(ctx)
 	p.policies.publish(ctx)
 	p.domains.publish(ctx)
 }
 
-// due returns the conditions that are to be written, and offers the lists that
-// are to be published; false if it is too early for that.
-func (s *Status) due(p *publishers) ([]write, bool) {
+// due returns the conditions that are to be written and who waits for it, and
+// offers the lists that are to be published; false if it is too early for that.
+func (s *Status) due(p *publishers) (writes []write, warned []chan struct{}, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.listed) < len(s.kinds)+1 {
-		return nil, false
+		return nil, nil, false
 	}
+	warned, s.warned = s.warned, nil
 	warm := time.Since(s.began) > warmUp+time.Duration(len(s.board.nodes))*warmUpPerNode || s.board.allHeard()
 	s.board.age()
-	var writes []write
 	if warm {
 		writes = s.show(s.board.due())
 	}
@@ -196,7 +222,7 @@ func (s *Status) due(p *publishers) ([]write, bool) {
 		p.domains.next = func() (string, error) { return encodeDomains(d) }
 		s.board.namesNew = false
 	}
-	return writes, true
+	return writes, warned, true
 }
 
 // show takes out what is shown in a list, and returns what is to be written into

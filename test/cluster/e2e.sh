@@ -5,6 +5,7 @@
 #
 #   e2e.sh [smoke]     smoke: without the upstream suites
 #   PROXY_MODE, CNI    as for up.sh
+#   FOCUS=REGEX        these specs of the upstream NetworkPolicy suite alone
 #   PODS=netns         pods are network namespaces, and agents run without the
 #                      chart: so it is anyhow, and that is said, where kubelets
 #                      cannot run (they need cgroup v1 here)
@@ -47,8 +48,8 @@ else
 fi
 part "our own scenarios" "$here/scenarios.sh"
 if [ "${1:-}" != smoke ]; then
-  part "upstream NetworkPolicy suite" "$here/suite.sh" netpol
-  part "ClusterNetworkPolicy conformance" "$here/suite.sh" clusterpolicies
+  part "upstream NetworkPolicy suite" "$here/suite.sh" netpol "${FOCUS:-}"
+  [ -n "${FOCUS:-}" ] || part "ClusterNetworkPolicy conformance" "$here/suite.sh" clusterpolicies
   cat "$state"/*.count
 fi
 if [ ${#failed[@]} -gt 0 ]; then
