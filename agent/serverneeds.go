@@ -19,8 +19,8 @@ func (a *agent) turn(to receiver) {
 }
 
 // serverNeeds are the connections of Tierwall's server, if it is a pod here:
-// without them nobody writes a policy any more, also none that would put it right,
-// and nobody hears of this or any other node. What a node asks of a pod of its
+// without them policies can only be deleted any more, and nobody hears of this or
+// any other node. What a node asks of a pod of its
 // own is always let in.
 func (a *agent) serverNeeds() []need {
 	at := a.needs.server.Load()

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -183,19 +184,49 @@ func (w *world) expect(want bool, from, to string) {
 // apply applies YAML with the server's own means, in the world's namespace.
 func (w *world) apply(text string) {
 	w.Helper()
-	c := exec.CommandContext(w.ctx, kubectl(w.T), "--kubeconfig", w.kubeconfig, "-n", w.namespace, "apply", "-f", "-")
-	c.Stdin = strings.NewReader(text)
-	if out, err := c.CombinedOutput(); err != nil {
+	if err := w.tryApply(text); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) tryApply(text string) error {
+	if out, err := w.kubectl(text, "apply", "-f", "-"); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// kubectl runs kubectl in the world's namespace, also after the test's time.
+func (w *world) kubectl(in string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 30*time.Second)
+	defer cancel()
+	program := "kubectl"
+	if p := os.Getenv("KUBECTL"); p != "" {
+		program = p
+	}
+	c := exec.CommandContext(ctx, program, append([]string{"--kubeconfig", w.kubeconfig, "-n", w.namespace}, args...)...)
+	c.Stdin = strings.NewReader(in)
+	return c.CombinedOutput()
+}
+
+// dropPolicy deletes a NetworkPolicy of the world's namespace.
+func (w *world) dropPolicy(name string) {
+	w.Helper()
+	if out, err := w.kubectl("", "delete", "networkpolicies.projectcalico.org", name); err != nil {
 		w.Fatalf("%v: %s", err, out)
 	}
 }
 
-func kubectl(t *testing.T) string {
-	t.Helper()
-	if p := os.Getenv("KUBECTL"); p != "" {
-		return p
+// get reads an object of the API.
+func (w *world) get(path string, into any) {
+	w.Helper()
+	raw, err := w.client.CoreV1().RESTClient().Get().AbsPath(path).Do(w.ctx).Raw()
+	if err == nil {
+		err = json.Unmarshal(raw, into)
 	}
-	return "kubectl"
+	if err != nil {
+		w.Fatal(err)
+	}
 }
 
 // explain asks tierwall the same question and checks that it agrees.
