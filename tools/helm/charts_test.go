@@ -7,8 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -103,6 +106,61 @@ func golden(t *testing.T, path, got string) {
 	t.Fatalf("%s has %d lines, the chart renders to %d (-update writes it anew)", path, len(was), len(is))
 }
 
+// TestMonitoring: the dashboard and the rules are in what is rendered, as they are
+// in the chart's folder, if they are asked for; nothing of it is there otherwise.
+func TestMonitoring(t *testing.T) {
+	helm := program(t)
+	render := func(set ...string) map[string]map[string]any {
+		args := []string{"template", "tierwall", filepath.Join(charts, "tierwall"), "--namespace", "elsewhere"}
+		for _, s := range set {
+			args = append(args, "--set", s)
+		}
+		out, err := run(t, helm, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]map[string]any{}
+		for _, doc := range strings.Split(out, "\n---\n") {
+			var o map[string]any
+			if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
+				t.Fatal(err)
+			}
+			if meta, ok := o["metadata"].(map[string]any); ok {
+				all[fmt.Sprint(o["kind"], " ", meta["namespace"], "/", meta["name"])] = o
+			}
+		}
+		return all
+	}
+	const dashboard, rules, agent = "ConfigMap grafana/tierwall-dashboard", "PrometheusRule elsewhere/tierwall", "PodMonitor elsewhere/tierwall-agent"
+	for name := range render() {
+		if strings.Contains(name, "Monitor") || strings.Contains(name, "Rule ") || strings.Contains(name, "dashboard") {
+			t.Errorf("%s is there unasked", name)
+		}
+	}
+	all := render("monitoring.dashboard.enabled=true", "monitoring.dashboard.namespace=grafana", "monitoring.rules.enabled=true", "monitoring.rules.labels.release=prom", "monitoring.podMonitors.enabled=true", "agent.health.port=9999")
+	file := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(charts, "tierwall/monitoring", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if d := all[dashboard]; d == nil || d["metadata"].(map[string]any)["labels"].(map[string]any)["grafana_dashboard"] != "1" ||
+		strings.TrimSpace(fmt.Sprint(d["data"].(map[string]any)["tierwall.json"])) != strings.TrimSpace(file("dashboard.json")) {
+		t.Errorf("the dashboard: %v", d)
+	}
+	var want map[string]any
+	if err := yaml.Unmarshal([]byte(file("rules.yaml")), &want); err != nil {
+		t.Fatal(err)
+	}
+	if r := all[rules]; r == nil || r["metadata"].(map[string]any)["labels"].(map[string]any)["release"] != "prom" || !reflect.DeepEqual(r["spec"], any(want)) {
+		t.Errorf("the rules: %v", r)
+	}
+	if m := all[agent]; m == nil || !strings.Contains(fmt.Sprint(m["spec"]), "honorLabels:true portNumber:9999") {
+		t.Errorf("the monitor: %v", m)
+	}
+}
+
 // TestRights: the agent has one capability, the server none and is not root,
 // and neither can write to its file system; of the node's, the agent has one
 // directory.
@@ -156,6 +214,7 @@ func TestRefused(t *testing.T) {
 		{"tierwall", "image.pullPolicy=Sometimes", "/image/pullPolicy"},
 		{"tierwall", "image.repository=", "/image/repository"},
 		{"tierwall", "replicas=2", "replicas"},
+		{"tierwall", "monitoring.rules.enabled=maybe", "/monitoring/rules/enabled"},
 		{"tierwall-crds", "keep=maybe", "/keep"},
 	} {
 		t.Run(c.set, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 
 // whole are values that are handed on as they are: what is in them is not the
 // chart's.
-var whole = []string{"resources", "nodeSelector", "volume", "podAnnotations", "tolerations", "imagePullSecrets"}
+var whole = []string{"resources", "nodeSelector", "volume", "podAnnotations", "tolerations", "imagePullSecrets", "labels"}
 
 // leaves are the chart's values with their defaults.
 func leaves(t *testing.T) map[string]any {
@@ -116,6 +116,8 @@ var others = map[string]string{
 	"server.manager.oidc.redirectURL": "https://other/login/oidc/callback", "server.manager.oidc.scopes": "[other]", "server.manager.oidc.caSecret": "other",
 	"server.verbose": "false", "server.resources": "{requests: {cpu: 1}}", "server.tolerations": "[{key: other}]", "server.nodeSelector": "{other: there}",
 	"server.priorityClassName": "other", "server.podAnnotations": "{other: there}", "roles.create": "false",
+	"monitoring.dashboard.enabled": "false", "monitoring.dashboard.labels": "{other: there}", "monitoring.dashboard.namespace": "other",
+	"monitoring.rules.enabled": "false", "monitoring.rules.labels": "{other: there}", "monitoring.podMonitors.enabled": "false", "monitoring.podMonitors.labels": "{other: there}",
 }
 
 // on has everything switched on.
@@ -124,6 +126,7 @@ var on = map[string]string{
 	"agent.verbose": "true", "server.replicas": "2", "server.certificateSecret": "webhook", "server.manager.enabled": "true",
 	"server.manager.certificateSecret": "manager", "server.manager.oidc.issuer": "https://issuer", "server.manager.oidc.clientID": "client",
 	"server.manager.oidc.redirectURL": "https://manager/login/oidc/callback", "server.verbose": "true",
+	"monitoring.dashboard.enabled": "true", "monitoring.rules.enabled": "true", "monitoring.podMonitors.enabled": "true",
 }
 
 // TestValuesMatter: each value makes a difference to what is installed.
