@@ -29,6 +29,32 @@ func PolicySentence(p *model.Policy) string {
 	return strings.TrimSpace(b.String())
 }
 
+// SelectorText is what a policy asks of labels and names to apply to an endpoint,
+// as its sentence says it but without the words between: to find it by. Empty
+// where it asks nothing.
+func SelectorText(p *model.Policy) string {
+	if p.Selector == nil || p.Selector.IsAll() {
+		return ""
+	}
+	r := reachOf(p.Selector)
+	var parts []string
+	if r.labels != "" {
+		parts = append(parts, r.labels)
+	}
+	for _, where := range r.where {
+		for _, noun := range placeNouns {
+			if of, ok := strings.CutPrefix(where, noun+" "); ok {
+				parts = append(parts, of)
+				break
+			}
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// placeNouns begin what placeInWords says of names and labels.
+var placeNouns = []string{"of namespaces with", "of namespaces", "of namespace", "running as accounts with", "running as accounts", "running as account"}
+
 func directionSentence(p *model.Policy, d verdict.Direction) string {
 	name := "Ingress"
 	if d == verdict.Egress {

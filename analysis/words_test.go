@@ -26,3 +26,20 @@ func TestRuleSentence(t *testing.T) {
 		}
 	}
 }
+
+// TestSelectorText: what a policy is found by is what it asks of labels and names,
+// and no word of its sentence between.
+func TestSelectorText(t *testing.T) {
+	for sel, want := range map[string]string{
+		"all()": "",
+		`app == "be" && projectcalico.org/namespace == "blue"`:                     `app == "be"; blue`,
+		`pcns.color == "blue"`:                                                     `color == "blue"`,
+		`has(projectcalico.org/namespace) && app in {"a", "b"}`:                    `app in {"a", "b"}`,
+		`projectcalico.org/namespace == "blue" && pcsa.team == "x"`:                `blue; team == "x"`,
+		`app == "be" && version != "1" && projectcalico.org/orchestrator == "k8s"`: `app == "be" && version != "1"`,
+	} {
+		if got := SelectorText(&model.Policy{Selector: selector.MustParse(sel)}); got != want {
+			t.Errorf("%s: %q, want %q", sel, got, want)
+		}
+	}
+}

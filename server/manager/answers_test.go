@@ -116,7 +116,9 @@ func TestBoardAnswers(t *testing.T) {
 	for query, want := range map[string]string{
 		"":                      "security: outside | kube-admin: | default: be be(staged) k last | kube-baseline:",
 		"?q=blue":               "security: | kube-admin: | default: be be(staged) | kube-baseline:",
-		"?q=BLUE+staged":        "security: | kube-admin: | default: be(staged) | kube-baseline:",
+		"?q=BLUE/be":            "security: | kube-admin: | default: be be(staged) | kube-baseline:",
+		"?q=app+%3D%3D+%22be'":  "security: | kube-admin: | default: be be(staged) | kube-baseline:", // its selector
+		"?q=endpoints":          "security: | kube-admin: | default: | kube-baseline:",               // a word of every sentence
 		"?tier=security":        "security: outside",
 		"?kind=NetworkPolicy":   "security: | kube-admin: | default: be | kube-baseline:",
 		"?namespace=red":        "security: | kube-admin: | default: k | kube-baseline:",

@@ -1829,7 +1829,10 @@ type PolicyCard struct {
 	Programmed *Programmed `json:"programmed,omitempty"`
 
 	// Replaces what enforcing the staged policy would put or delete
-	Replaces     *string                 `json:"replaces,omitempty"`
+	Replaces *string `json:"replaces,omitempty"`
+
+	// Selector what it asks of the labels of those; none where it asks nothing
+	Selector     *string                 `json:"selector,omitempty"`
 	Sentence     string                  `json:"sentence"`
 	Staged       bool                    `json:"staged"`
 	StagedAction *PolicyCardStagedAction `json:"stagedAction,omitempty"`

@@ -32,7 +32,10 @@ func newFilter(q *Q, tiers *InTier, kinds *PolicyKind, namespaces *Namespaces, e
 	return filter{words: words(q), tiers: some(tiers), kinds: some(kinds), namespace: some(namespaces), endpoint: some(endpoint), only: only}
 }
 
-func words(q *Q) []string { return strings.Fields(strings.ToLower(some(q))) }
+// words are what is looked for, each for itself; quotes are alike.
+func words(q *Q) []string {
+	return strings.Fields(strings.ToLower(strings.ReplaceAll(some(q), `"`, "'")))
+}
 
 // contains reports whether each word is in one of the texts.
 func contains(words []string, texts ...string) bool {
@@ -44,11 +47,19 @@ func contains(words []string, texts ...string) bool {
 	return true
 }
 
+// shownName is a policy's name with its namespace, as the board shows it.
+func shownName(c PolicyCard) string {
+	if c.Namespace == nil {
+		return c.Name
+	}
+	return *c.Namespace + "/" + c.Name
+}
+
 func allowed(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
 
 func (f filter) shows(v *view, c PolicyCard) bool {
 	if !allowed(f.tiers, c.Tier) || !allowed(f.kinds, c.Kind) || !allowed(f.namespace, some(c.Namespace)) ||
-		!contains(f.words, c.Id, c.Tier, c.Sentence) {
+		!contains(f.words, shownName(c), c.Tier, strings.ReplaceAll(some(c.Selector), `"`, "'")) {
 		return false
 	}
 	switch f.only {
@@ -86,7 +97,7 @@ func (v *view) endpoint(ref string) *model.Endpoint {
 func (v *view) card(p *model.Policy, place int) PolicyCard {
 	c := PolicyCard{
 		Id: p.ID.String(), Kind: p.ID.Kind, Namespace: text(p.ID.Namespace), Name: p.ID.Name, Tier: p.Tier, Order: p.Order, Place: number(place),
-		Types: []PolicyCardTypes{}, Endpoints: v.index().Count(p.ID), IngressRules: ruleCount(p, verdict.Ingress), EgressRules: ruleCount(p, verdict.Egress),
+		Types: []PolicyCardTypes{}, Endpoints: v.index().Count(p.ID), Selector: text(analysis.SelectorText(p)), IngressRules: ruleCount(p, verdict.Ingress), EgressRules: ruleCount(p, verdict.Egress),
 		Sentence: analysis.PolicySentence(p), Problems: toldAll(v.problems()[p.ID.String()]), Movable: analysis.Movable(p.ID.Kind),
 	}
 	for d, name := range map[verdict.Direction]PolicyCardTypes{verdict.Ingress: "Ingress", verdict.Egress: "Egress"} {

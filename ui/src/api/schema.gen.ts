@@ -795,6 +795,8 @@ export interface components {
             types: ("Ingress" | "Egress")[];
             /** @description how many endpoints it applies to */
             endpoints: number;
+            /** @description what it asks of the labels of those; none where it asks nothing */
+            selector?: string;
             ingressRules: number;
             egressRules: number;
             sentence: string;
