@@ -15,7 +15,7 @@ import (
 
 // accessTo asks, in the user's own name, what he may do in the tiers.
 func (m *Manager) accessTo(ctx context.Context, s *session, v *view, tiers []string) ([]TierAccess, error) {
-	all, err := server.Access(ctx, selfReviewer{s.core, tiers, v.askable()}, "", nil)
+	all, err := server.Access(ctx, selfReviewer{s.may(), tiers, v.askable()}, "", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (m *Manager) objectAccess(ctx context.Context, s *session, v *view) ([]Righ
 			wide = append(wide, asked(k, verb, ""))
 		}
 	}
-	answers, err := askAll(ctx, s.core, wide)
+	answers, err := s.may().all(ctx, wide)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (m *Manager) objectAccess(ctx context.Context, s *session, v *view) ([]Righ
 			}
 		}
 	}
-	more, err := askAll(ctx, s.core, narrow)
+	more, err := s.may().all(ctx, narrow)
 	if err != nil {
 		return nil, err
 	}

@@ -40,14 +40,15 @@ func (m *Manager) flowsOf(r *http.Request) (seen, error) {
 			out.flows = other
 		}
 	}
+	o := s.may()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.sees) > reviewFor {
-		access, err := m.reviewFlows(r, s)
+	if s.sees != o {
+		access, err := m.reviewFlows(r, o)
 		if err != nil {
 			return out, err
 		}
-		s.flows, s.sees = access, time.Now()
+		s.flows, s.sees = access, o
 	}
 	out.Access = s.flows
 	if !out.All && len(out.Namespaces) == 0 {
@@ -56,11 +57,11 @@ func (m *Manager) flowsOf(r *http.Request) (seen, error) {
 	return out, nil
 }
 
-func (m *Manager) reviewFlows(r *http.Request, s *session) (flow.Access, error) {
+func (m *Manager) reviewFlows(r *http.Request, o *own) (flow.Access, error) {
 	in := func(namespace string) question {
 		return question{verb: "get", group: report.Group, resource: flow.Resource, namespace: namespace}
 	}
-	all, err := ask(r.Context(), s.core, in(""))
+	all, err := o.may(r.Context(), in(""))
 	if err != nil || all {
 		return flow.Access{All: all}, err
 	}
@@ -69,7 +70,7 @@ func (m *Manager) reviewFlows(r *http.Request, s *session) (flow.Access, error) 
 	for _, n := range namespaces {
 		questions = append(questions, in(n))
 	}
-	answers, err := askAll(r.Context(), s.core, questions)
+	answers, err := o.all(r.Context(), questions)
 	if err != nil {
 		return flow.Access{}, err
 	}

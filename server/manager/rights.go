@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/server"
@@ -51,55 +48,6 @@ func (r rights) key() string {
 	return b.String()
 }
 
-// question is one access review in the user's own name.
-type question struct{ verb, group, version, resource, namespace, name string }
-
-// askers is how many reviews are under way at once.
-const askers = 16
-
-// askAll answers the questions with the user's credentials.
-func askAll(ctx context.Context, client kubernetes.Interface, all []question) (map[question]bool, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	answers := make(map[question]bool, len(all))
-	var mu sync.Mutex
-	var first error
-	var wait sync.WaitGroup
-	next := make(chan question)
-	for range min(askers, len(all)) {
-		wait.Go(func() {
-			for q := range next {
-				yes, err := ask(ctx, client, q)
-				mu.Lock()
-				if err != nil && first == nil {
-					first = err
-					cancel()
-				}
-				answers[q] = yes
-				mu.Unlock()
-			}
-		})
-	}
-	for _, q := range all {
-		next <- q
-	}
-	close(next)
-	wait.Wait()
-	return answers, first
-}
-
-func ask(ctx context.Context, client kubernetes.Interface, q question) (bool, error) {
-	review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: q.verb, Group: q.group, Version: q.version, Resource: q.resource, Namespace: q.namespace, Name: q.name,
-		}},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return false, err
-	}
-	return review.Status.Allowed, nil
-}
-
 // listing is the question whether a user may list a kind, or one of its parts.
 func listing(k manifest.Kind, part string) question {
 	r := resourceOf(k)
@@ -128,12 +76,12 @@ func parts(k manifest.Kind, namespaces, tiers []string) []string {
 }
 
 // reviewRights asks what a user may read.
-func reviewRights(ctx context.Context, client kubernetes.Interface, namespaces, tiers []string) (rights, error) {
+func reviewRights(ctx context.Context, o *own, namespaces, tiers []string) (rights, error) {
 	var wide, narrow []question
 	for _, k := range manifest.Kinds() {
 		wide = append(wide, listing(k, ""))
 	}
-	answers, err := askAll(ctx, client, wide)
+	answers, err := o.all(ctx, wide)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +92,7 @@ func reviewRights(ctx context.Context, client kubernetes.Interface, namespaces, 
 			}
 		}
 	}
-	more, err := askAll(ctx, client, narrow)
+	more, err := o.all(ctx, narrow)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +114,7 @@ func reviewRights(ctx context.Context, client kubernetes.Interface, namespaces, 
 // selfReviewer lets server.Access ask in the user's own name. Names of tiers and
 // namespaces are those that the server knows: they are asked about one by one.
 type selfReviewer struct {
-	client            kubernetes.Interface
+	own               *own
 	tiers, namespaces []string
 }
 
@@ -181,7 +129,7 @@ func (r selfReviewer) Namespaces(context.Context) ([]string, error) {
 // Review implements server.Reviewer.
 func (r selfReviewer) Review(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {
 	a := spec.ResourceAttributes
-	return ask(ctx, r.client, question{a.Verb, a.Group, a.Version, a.Resource, a.Namespace, a.Name})
+	return r.own.may(ctx, question{a.Verb, a.Group, a.Version, a.Resource, a.Namespace, a.Name})
 }
 
 var _ server.Reviewer = selfReviewer{}

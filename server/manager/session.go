@@ -44,9 +44,20 @@ type session struct {
 	mu       sync.Mutex
 	rights   rights
 	reviewed time.Time
-	// flows is what of the recorded connections the user may see, as of sees.
+	own      *own
+	// flows is what of the recorded connections the user may see, by what sees says.
 	flows flow.Access
-	sees  time.Time
+	sees  *own
+}
+
+// may answers what the user may do, as it was at most reviewFor ago.
+func (s *session) may() *own {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own == nil || time.Since(s.own.at) > reviewFor {
+		s.own = newOwn(s.core)
+	}
+	return s.own
 }
 
 // sessions are all sessions, by the hash of what is in the cookie.
@@ -181,8 +192,16 @@ func tokenEnd(token string) (time.Time, bool) {
 	return time.Unix(claims.Exp, 0), true
 }
 
-// open begins a session in the answer.
+// open begins a session in the answer, and what its first page needs: it is there
+// when the browser has loaded the page.
 func (m *Manager) open(w http.ResponseWriter, s *session) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if v, err := m.viewOf(ctx, s); err == nil { // who asks again is told the error
+			v.cards()
+		}
+	}()
 	http.SetCookie(w, m.cookie(m.sessions.add(s), int(time.Until(s.expires).Seconds())))
 }
 

@@ -221,11 +221,12 @@ func (m *Manager) viewOf(ctx context.Context, s *session) (*view, error) {
 	defer s.mu.Unlock()
 	if s.rights == nil || time.Since(s.reviewed) > reviewFor {
 		snap := m.store.now()
-		r, err := reviewRights(ctx, s.core, slices.Sorted(maps.Keys(snap.state.Namespaces)), slices.Sorted(maps.Keys(snap.state.Tiers)))
+		o := newOwn(s.core)
+		r, err := reviewRights(ctx, o, slices.Sorted(maps.Keys(snap.state.Namespaces)), slices.Sorted(maps.Keys(snap.state.Tiers)))
 		_, away := m.store.asOf()
 		switch {
 		case err == nil:
-			s.rights, s.reviewed = r, time.Now()
+			s.rights, s.reviewed, s.own = r, o.at, o
 		case s.rights == nil || away == "":
 			return nil, err
 		}

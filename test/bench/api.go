@@ -84,10 +84,10 @@ func (a *stubAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(path, "/selfsubjectreviews"):
 		answerJSON(w, authenticationv1.SelfSubjectReview{Status: authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: userOf(r)}}})
-	case strings.HasSuffix(path, "/selfsubjectaccessreviews"):
-		var in authorizationv1.SelfSubjectAccessReview
+	case strings.HasSuffix(path, "/selfsubjectrulesreviews"):
+		var in authorizationv1.SelfSubjectRulesReview
 		_ = json.NewDecoder(r.Body).Decode(&in)
-		in.Status.Allowed = userOf(r) == "admin" || memberMay(in.Spec.ResourceAttributes)
+		in.Status.ResourceRules = rulesOf(userOf(r), in.Spec.Namespace)
 		answerJSON(w, in)
 	case r.URL.Query().Get("watch") != "":
 		a.watch(w, r)
@@ -112,20 +112,24 @@ func userOf(r *http.Request) string {
 	return token
 }
 
-// memberMay answers for the user member.
-func memberMay(a *authorizationv1.ResourceAttributes) bool {
-	if a == nil {
-		return false
+// rulesOf are the rights of a user in a namespace: the user member has all in ten
+// of them, and may read each tier by its name.
+func rulesOf(user, namespace string) []authorizationv1.ResourceRule {
+	every := []string{"*"}
+	if user == "admin" {
+		return []authorizationv1.ResourceRule{{Verbs: every, APIGroups: every, Resources: every}}
 	}
-	if a.Resource == "tiers" {
-		return a.Name != ""
+	var tiers []string
+	for i := range 1000 {
+		tiers = append(tiers, scale.Tier(i))
 	}
+	rules := []authorizationv1.ResourceRule{{Verbs: []string{"get"}, APIGroups: every, Resources: []string{"tiers"}, ResourceNames: tiers}}
 	for i := range 10 {
-		if a.Namespace == scale.Namespace(i) {
-			return true
+		if namespace == scale.Namespace(i) {
+			rules = append(rules, authorizationv1.ResourceRule{Verbs: every, APIGroups: every, Resources: every})
 		}
 	}
-	return false
+	return rules
 }
 
 func answerJSON(w http.ResponseWriter, o any) {

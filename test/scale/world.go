@@ -32,6 +32,9 @@ const group = "projectcalico.org/v3"
 // Namespace is the name of the i-th namespace.
 func Namespace(i int) string { return fmt.Sprintf("team-%03d", i) }
 
+// Tier is the name of the i-th tier.
+func Tier(i int) string { return fmt.Sprintf("tier-%02d", i) }
+
 // Namespaces is how many namespaces there are.
 func (w World) Namespaces() int { return max(1, w.Endpoints/(replicas*applications)) }
 
@@ -53,7 +56,7 @@ func (w World) Objects() []*unstructured.Unstructured {
 		all = append(all, n)
 	}
 	for i := range w.Tiers {
-		all = append(all, object(group, "Tier", "", tier(i), nil, map[string]any{"order": int64(i * 10), "defaultAction": []string{"Deny", "Pass"}[i%2]}))
+		all = append(all, object(group, "Tier", "", Tier(i), nil, map[string]any{"order": int64(i * 10), "defaultAction": []string{"Deny", "Pass"}[i%2]}))
 	}
 	for i := range w.Namespaces() {
 		all = append(all, object(group, "GlobalNetworkSet", "", fmt.Sprintf("partner-%03d", i), map[string]any{"partner": fmt.Sprint(i % 20)},
@@ -69,7 +72,6 @@ func (w World) Objects() []*unstructured.Unstructured {
 }
 
 func node(i int) string        { return fmt.Sprintf("node-%03d", i) }
-func tier(i int) string        { return fmt.Sprintf("tier-%02d", i) }
 func nodeAddress(i int) string { return fmt.Sprintf("172.16.%d.%d", i/250, 1+i%250) }
 
 func application(i int) string { return fmt.Sprintf("app-%02d", i%applications) }
@@ -96,7 +98,7 @@ func (w World) policy(i int) *unstructured.Unstructured {
 	app, peer := application(i), application(i+3)
 	port := int64(8000 + i%40)
 	spec := map[string]any{
-		"tier": tier(i % w.Tiers), "order": int64(10 * (i / w.Tiers)), "selector": fmt.Sprintf("app == '%s'", app),
+		"tier": Tier(i % w.Tiers), "order": int64(10 * (i / w.Tiers)), "selector": fmt.Sprintf("app == '%s'", app),
 		"types": []any{"Ingress", "Egress"},
 		"ingress": []any{
 			rule("Allow", "source", map[string]any{"selector": fmt.Sprintf("app == '%s'", peer)}, port),
@@ -105,7 +107,7 @@ func (w World) policy(i int) *unstructured.Unstructured {
 		},
 		"egress": []any{map[string]any{"action": "Pass"}},
 	}
-	name := fmt.Sprintf("%s.policy-%04d", tier(i%w.Tiers), i)
+	name := fmt.Sprintf("%s.policy-%04d", Tier(i%w.Tiers), i)
 	kind, namespace := "NetworkPolicy", Namespace(i%w.Namespaces())
 	switch i % 20 {
 	case 3, 7, 11, 15:
