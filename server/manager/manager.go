@@ -92,7 +92,7 @@ func (m *Manager) Handler() http.Handler {
 	api := HandlerWithOptions(m, StdHTTPServerOptions{BaseURL: base, ErrorHandlerFunc: func(w http.ResponseWriter, _ *http.Request, err error) {
 		fail(w, problem(http.StatusBadRequest, "invalid", err.Error()))
 	}})
-	mux.Handle(base+"/", m.withSession(api))
+	mux.Handle(base+"/", compressed(m.withSession(api)))
 	mux.Handle("/api/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fail(w, problem(http.StatusNotFound, "not-found", r.URL.Path+" is nothing that the API has"))
 	}))
