@@ -114,19 +114,21 @@ func town() []model.Object {
 func TestBoardAnswers(t *testing.T) {
 	g := newGuest(t, everything(), town()...)
 	for query, want := range map[string]string{
-		"":                      "security: outside | kube-admin: | default: be be(staged) k last | kube-baseline:",
-		"?q=blue":               "security: | kube-admin: | default: be be(staged) | kube-baseline:",
-		"?q=BLUE/be":            "security: | kube-admin: | default: be be(staged) | kube-baseline:",
-		"?q=app+%3D%3D+%22be'":  "security: | kube-admin: | default: be be(staged) | kube-baseline:", // its selector
-		"?q=endpoints":          "security: | kube-admin: | default: | kube-baseline:",               // a word of every sentence
-		"?tier=security":        "security: outside",
-		"?kind=NetworkPolicy":   "security: | kube-admin: | default: be | kube-baseline:",
-		"?namespace=red":        "security: | kube-admin: | default: k | kube-baseline:",
-		"?only=unused":          "security: | kube-admin: | default: last | kube-baseline:",
-		"?only=staged":          "security: | kube-admin: | default: be(staged) | kube-baseline:",
-		"?only=problems":        "security: | kube-admin: | default: | kube-baseline:",
-		"?endpoint=blue/be":     "security: outside | kube-admin: | default: be be(staged) | kube-baseline:",
-		"?endpoint=blue/nobody": "security: | kube-admin: | default: | kube-baseline:",
+		"":                         "security: outside | kube-admin: | default: be be(staged) k last | kube-baseline:",
+		"?q=blue":                  "security: | kube-admin: | default: be be(staged) | kube-baseline:",
+		"?q=BLUE/be":               "security: | kube-admin: | default: be be(staged) | kube-baseline:",
+		"?q=/networkpolicy/blue":   "security: | kube-admin: | default: | kube-baseline:",
+		"?q=networkpolicy/blue/be": "security: | kube-admin: | default: be be(staged) | kube-baseline:",
+		"?q=app+%3D%3D+%22be'":     "security: | kube-admin: | default: be be(staged) | kube-baseline:", // its selector
+		"?q=endpoints":             "security: | kube-admin: | default: | kube-baseline:",               // a word of every sentence
+		"?tier=security":           "security: outside",
+		"?kind=NetworkPolicy":      "security: | kube-admin: | default: be | kube-baseline:",
+		"?namespace=red":           "security: | kube-admin: | default: k | kube-baseline:",
+		"?only=unused":             "security: | kube-admin: | default: last | kube-baseline:",
+		"?only=staged":             "security: | kube-admin: | default: be(staged) | kube-baseline:",
+		"?only=problems":           "security: | kube-admin: | default: | kube-baseline:",
+		"?endpoint=blue/be":        "security: outside | kube-admin: | default: be be(staged) | kube-baseline:",
+		"?endpoint=blue/nobody":    "security: | kube-admin: | default: | kube-baseline:",
 	} {
 		var b Board
 		g.get("/board"+query, &b)

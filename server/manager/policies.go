@@ -47,19 +47,24 @@ func contains(words []string, texts ...string) bool {
 	return true
 }
 
-// shownName is a policy's name with its namespace, as the board shows it.
-func shownName(c PolicyCard) string {
-	if c.Namespace == nil {
-		return c.Name
+// found reports whether each word is in what a policy is found by: its name with
+// the namespace, its tier and its selector, and no word of its sentence. One with
+// a slash may be of the whole name as commands write it, Kind/namespace/name.
+func found(words []string, c PolicyCard) bool {
+	by := []string{some(c.Namespace), c.Name, c.Tier, strings.ReplaceAll(some(c.Selector), `"`, "'")}
+	for _, w := range words {
+		if !contains([]string{w}, by...) && !(strings.Contains(w, "/") && contains([]string{w}, c.Id)) {
+			return false
+		}
 	}
-	return *c.Namespace + "/" + c.Name
+	return true
 }
 
 func allowed(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
 
 func (f filter) shows(v *view, c PolicyCard) bool {
 	if !allowed(f.tiers, c.Tier) || !allowed(f.kinds, c.Kind) || !allowed(f.namespace, some(c.Namespace)) ||
-		!contains(f.words, shownName(c), c.Tier, strings.ReplaceAll(some(c.Selector), `"`, "'")) {
+		!found(f.words, c) {
 		return false
 	}
 	switch f.only {

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
-import type { Page } from '@playwright/test';
+import type { Browser, Page } from '@playwright/test';
 import { expect, test as base, visit } from './test';
 import { startServer, type Server } from './server';
 
@@ -62,50 +62,126 @@ async function fill(server: Server): Promise<void> {
   });
 }
 
-/** The longest time, in milliseconds, for which the page stood still while something was done. */
-async function standstill(page: Page, what: () => Promise<void>): Promise<number> {
-  await page.evaluate(() => {
-    const seen: number[] = [];
-    Object.assign(window, { seen });
-    new PerformanceObserver((list) => seen.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
-  });
-  await what();
-  await page.waitForTimeout(1500); // what was typed is answered by then
-  return page.evaluate(() => Math.max(0, ...(window as unknown as { seen: number[] }).seen));
+/** Figures in milliseconds, and what they are to stay under. */
+const figures: { name: string; measured: number; goal: number }[] = [];
+
+/** Takes a figure; one that cannot be taken is told and fails at the end, after the others. */
+async function figure(name: string, goal: number, measure: () => Promise<number>): Promise<void> {
+  let measured = NaN;
+  try {
+    measured = await measure();
+  } catch (thrown) {
+    console.log(`${name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+  figures.push({ name, measured, goal });
 }
 
-test.describe.configure({ mode: 'serial', timeout: 120_000 });
+function median(all: number[]): number {
+  return [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN;
+}
 
-test('first paint of the board under 2 s, and a filter under 200 ms', async ({ page, login }) => {
+/** Watches the page from its first moment: when the first card is painted, and how long anything held up what was typed. */
+async function watch(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const seen = { card: 0, long: [] as number[], events: [] as number[] };
+    Object.assign(window, { seen });
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector('article')) return;
+      observer.disconnect();
+      requestAnimationFrame(() => setTimeout(() => { seen.card = performance.now(); }));
+    }).observe(document, { childList: true, subtree: true });
+    new PerformanceObserver((list) => seen.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+    // From the key to the next paint, of those that took 16 ms or more.
+    new PerformanceObserver((list) => seen.events.push(...list.getEntries().filter(({ name }) => name === 'keydown' || name === 'input').map(({ duration }) => duration))).observe({ type: 'event', durationThreshold: 16 } as PerformanceObserverInit);
+  });
+}
+
+interface Seen {
+  card: number;
+  long: number[];
+  events: number[];
+}
+
+/** When the first card was painted, from the click on the link on, in a browser that has nothing of the pages yet. */
+async function firstCards(browser: Browser, server: Server): Promise<number> {
+  const context = await browser.newContext({ baseURL: server.url });
+  try {
+    const page = await context.newPage();
+    await watch(page);
+    await page.request.post('/api/v1/session', { data: { token: server.tokens.administrator } });
+    await page.goto('/policies');
+    await page.waitForFunction(() => (window as unknown as { seen: Seen }).seen.card > 0);
+    return await page.evaluate(() => (window as unknown as { seen: Seen }).seen.card);
+  } finally {
+    await context.close();
+  }
+}
+
+/** From the last letter that is typed into the board's filter to the paint of what it leaves. */
+async function filtered(page: Page, text: string, status: string): Promise<number> {
+  await page.getByRole('textbox', { name: 'Filter' }).fill('');
+  await expect(page.getByText(/^2,0\d\d policies/)).toBeVisible();
+  await page.evaluate((wanted) => {
+    const state = { typed: 0, shown: 0 };
+    Object.assign(window, { state });
+    document.addEventListener('input', () => { state.typed = performance.now(); state.shown = 0; }, { capture: true });
+    new MutationObserver(() => {
+      if (state.shown === 0 && document.body.textContent.includes(wanted)) requestAnimationFrame(() => setTimeout(() => { state.shown = performance.now(); }));
+    }).observe(document.body, { childList: true, subtree: true, characterData: true });
+  }, status);
+  await page.getByRole('textbox', { name: 'Filter' }).pressSequentially(text, { delay: 40 });
+  await page.waitForFunction(() => (window as unknown as { state: { shown: number } }).state.shown > 0);
+  return page.evaluate(() => {
+    const { typed, shown } = (window as unknown as { state: { typed: number; shown: number } }).state;
+    return shown - typed;
+  });
+}
+
+/** The longest time for which the page stood still while something was done, and from the last letter on until all of it is answered; 0 for none of 50 ms. */
+async function standstill(page: Page, what: () => Promise<void>): Promise<number> {
+  await page.waitForTimeout(1000); // what went before is over
+  await page.evaluate(() => { (window as unknown as { seen: Seen }).seen.long = []; });
+  await what();
+  await page.waitForTimeout(1500);
+  return page.evaluate(() => Math.max(0, ...(window as unknown as { seen: Seen }).seen.long));
+}
+
+test('figures at scale: they are all told, and then held against their goals', async ({ page, browser, login, server }) => {
+  test.setTimeout(400_000);
+  await watch(page);
   await login();
-  await page.goto('/policies');
+  await figure('board: first cards, the first time', 2000, () => firstCards(browser, server));
+  const again: number[] = [];
+  for (let i = 0; i < 5; i++) again.push(await firstCards(browser, server));
+  await figure('board: first cards, median of 5', 2000, () => Promise.resolve(median(again)));
+  await visit(page, '/policies');
   await expect(page.getByRole('article').first()).toBeVisible();
-  const painted = await page.evaluate(() => performance.now());
-  console.log(`board: first cards after ${Math.round(painted)} ms`);
-  const began = Date.now();
-  await page.getByRole('textbox', { name: 'Filter' }).fill('policy-1234');
-  await expect(page.getByText('Showing 1 of 2,000 policies')).toBeVisible();
-  // The pause after the last letter is 120 ms of it.
-  console.log(`board: filtered after ${Date.now() - began} ms`);
-  expect(painted).toBeLessThan(2000);
-});
+  await page.waitForTimeout(1500);
+  await figure('board: filter that leaves 1', 200, () => filtered(page, 'policy-1234', 'Showing 1 of 2,0'));
+  await figure('board: filter that leaves 50', 200, () => filtered(page, "app-7'", 'Showing 50 of 2,0'));
+  await figure('board: longest standstill while filtering', 200, () => standstill(page, () => page.getByRole('textbox', { name: 'Filter' }).pressSequentially(' policy', { delay: 60 })));
 
-test('typing in the form never blocks for 50 ms', async ({ page, login }) => {
-  await login();
   await visit(page, '/policies/new?namespace=ns-1&tier=tier-3');
   await expect(page.getByTestId('matched')).toBeVisible();
-  const figures: Record<string, number> = {};
-  figures.name = await standstill(page, () => page.getByLabel(/^Name\b/).pressSequentially('tier-3.something', { delay: 60 }));
-  figures.selector = await standstill(page, () => page.getByLabel('Endpoints as text').pressSequentially("app == 'app-7' && app/tier == 'FE'", { delay: 60 }));
-  figures.row = await standstill(page, async () => {
-    await page.locator('input[aria-label="Endpoints, condition 1: value"]').fill('');
-    await page.locator('input[aria-label="Endpoints, condition 1: value"]').pressSequentially('app-12', { delay: 60 });
+  const typing = (name: string, what: () => Promise<void>) => figure(`form: longest standstill while typing, ${name}`, 50, () => standstill(page, what));
+  await typing('name', () => page.getByLabel(/^Name\b/).pressSequentially('tier-3.something', { delay: 60 }));
+  await typing('selector as text', () => page.getByLabel('Endpoints as text').pressSequentially("app == 'app-7' && app/tier == 'FE'", { delay: 60 }));
+  await typing('value of a row', async () => {
+    const value = page.locator('input[aria-label="Endpoints, condition 1: value"]');
+    await value.fill('');
+    await value.pressSequentially('app-12', { delay: 60 });
   });
-  figures.order = await standstill(page, () => page.getByLabel('Order').pressSequentially('1234', { delay: 60 }));
+  await typing('order', () => page.getByLabel('Order').pressSequentially('1234', { delay: 60 }));
   await page.getByRole('button', { name: '+ Add ingress rule' }).click();
-  await page.waitForTimeout(1500);
-  figures.peer = await standstill(page, () => page.getByLabel('Endpoint selector as text').pressSequentially("app == 'app-8'", { delay: 60 }));
-  figures.nets = await standstill(page, () => page.locator('input[aria-label="Nets: is"]').pressSequentially('10.100.0.0/16,', { delay: 60 }));
-  console.log(`form: longest standstill in ms, 0 for none of 50 and more: ${JSON.stringify(figures)}`);
-  expect(Math.max(...Object.values(figures))).toBeLessThan(50);
+  await typing("a peer's selector", () => page.getByLabel('Endpoint selector as text').pressSequentially("app == 'app-8'", { delay: 60 }));
+  await typing('nets', () => page.locator('input[aria-label="Nets: is"]').pressSequentially('10.100.0.0/16,', { delay: 60 }));
+  await page.getByRole('tab', { name: 'YAML' }).click();
+  const editor = page.getByLabel('Policy as YAML');
+  await editor.click();
+  await page.keyboard.press('Control+End');
+  await typing('YAML', () => editor.pressSequentially("  egress:\n- action: Allow\ndestination:\n  selector: app == 'app-9'", { delay: 60 }));
+  await figure('form: from a key to the next paint, the longest', 200, () => page.evaluate(() => Math.max(0, ...(window as unknown as { seen: Seen }).seen.events)));
+
+  console.log(figures.map(({ name, measured, goal }) => `${name}: ${Math.round(measured)} ms, goal ${goal}${measured < goal ? '' : ': NOT REACHED'}`).join('\n'));
+  expect(figures.filter(({ measured, goal }) => !(measured < goal)).map(({ name }) => name), 'what was not reached').toEqual([]);
 });

@@ -1,7 +1,7 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Link, Outlet, redirect } from '@tanstack/react-router';
 import { ApiError } from '../api/client';
-import { sessionQuery } from '../api/queries';
+import { accessQuery, boardQuery, sessionQuery } from '../api/queries';
 import { HomePage } from '../features/home/page';
 import { LoginPage } from '../features/login/page';
 import { Empty, Failure } from '../parts/query-view';
@@ -15,12 +15,28 @@ const root = createRootRouteWithContext<{ client: QueryClient }>()({
 
 const login = createRoute({ getParentRoute: () => root, path: '/login', component: LoginPage, validateSearch: (raw: Record<string, unknown>) => optional({ next: localPath(raw, 'next') }) });
 
+const policiesPage = lazyRouteComponent(() => import('../features/policies/page'), 'PoliciesPage');
+const newPolicyPage = lazyRouteComponent(() => import('./policy-routes'), 'NewPolicyRoute');
+
+/** What the largest pages are made of, asked for beside the session and not after it: where nobody is logged in, it is refused as well. */
+function ahead(client: QueryClient, { pathname, search }: { pathname: string; search: object }) {
+  if (client.getQueryData(sessionQuery.queryKey)) return;
+  if (pathname === '/policies') {
+    void policiesPage.preload?.();
+    void client.prefetchQuery(accessQuery);
+    if (!('endpoint' in search) && !('view' in search)) void client.prefetchQuery(boardQuery({}));
+  } else if (pathname.startsWith('/policies/')) {
+    void newPolicyPage.preload?.();
+  }
+}
+
 /** Everything behind the login. Who is not logged in comes back to the same place, with the same search. */
 const app = createRoute({
   getParentRoute: () => root,
   id: 'app',
   component: Shell,
   beforeLoad: async ({ context, location }) => {
+    ahead(context.client, location);
     try {
       await context.client.ensureQueryData(sessionQuery);
     } catch (thrown) {
@@ -39,7 +55,7 @@ const home = createRoute({
 export const policyKinds = ['NetworkPolicy', 'GlobalNetworkPolicy', 'KubernetesNetworkPolicy', 'ClusterNetworkPolicy', 'StagedNetworkPolicy', 'StagedGlobalNetworkPolicy', 'StagedKubernetesNetworkPolicy'] as const;
 const sorts = ['name', '-name', 'namespace', '-namespace', 'kind', '-kind', 'tier', '-tier', 'order', '-order', 'endpoints', '-endpoints'] as const;
 const policies = createRoute({
-  getParentRoute: () => app, path: '/policies', component: lazyRouteComponent(() => import('../features/policies/page'), 'PoliciesPage'),
+  getParentRoute: () => app, path: '/policies', component: policiesPage,
   validateSearch: (raw: Record<string, unknown>) => optional({
     view: oneOf(raw, 'view', ['table']), q: text(raw, 'q'), tier: list(raw, 'tier'), kind: list(raw, 'kind'), namespace: list(raw, 'namespace'), endpoint: text(raw, 'endpoint'),
     only: oneOf(raw, 'only', ['problems', 'staged', 'unused']), sort: oneOf(raw, 'sort', sorts), page: whole(raw, 'page'),
@@ -47,7 +63,7 @@ const policies = createRoute({
 });
 
 const newPolicy = createRoute({
-  getParentRoute: () => app, path: '/policies/new', component: lazyRouteComponent(() => import('./policy-routes'), 'NewPolicyRoute'),
+  getParentRoute: () => app, path: '/policies/new', component: newPolicyPage,
   validateSearch: (raw: Record<string, unknown>) => optional({ kind: text(raw, 'kind'), tier: text(raw, 'tier'), namespace: text(raw, 'namespace'), tab: oneOf(raw, 'tab', ['yaml']) }),
 });
 const editPolicy = createRoute({

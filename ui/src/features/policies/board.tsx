@@ -2,62 +2,105 @@ import { Badge, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
+import { memo, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { Schemas } from '../../api/client';
-import { boardQuery } from '../../api/queries';
+import { accessQuery, boardQuery } from '../../api/queries';
 import { DragBoard, Drop } from '../../parts/drag';
 import { Empty, QueryView } from '../../parts/query-view';
 import { Card } from './card';
 import { PolicyCounts } from './counts';
+import { filterTiers, indexOf } from './filter';
 import { MoveDialog } from './move-dialog';
-import { planInto, planStep, type Step } from './move';
+import { planInto, planStep, type Planned, type Step } from './move';
 import { useMove } from './use-move';
 
 const route = getRouteApi('/app/policies');
 
-export function Board({ onDelete }: { onDelete: (id: string) => void }) {
-  const { q, tier, kind, namespace, endpoint, only } = route.useSearch();
-  const query = useQuery(boardQuery({ q, tier, kind, namespace, endpoint, only }));
-  const filtered = q || tier || kind || namespace || endpoint || only;
-  return <QueryView query={query}>{(board) => board.tiers.length === 0 || (filtered && board.shown === 0)
-    ? <Empty title={filtered ? 'No policy is shown' : 'No tiers are shown'}>{filtered ? `The filter leaves none of ${board.total} policies.` : 'There are no tiers that you may see.'}</Empty>
-    : <Columns board={board} onDelete={onDelete} />}</QueryView>;
+interface BoardProps {
+  /** What is being looked for, also while it is not in the address yet. */
+  q: string | undefined;
+  onDelete: (id: string) => void;
 }
 
-function Columns({ board, onDelete }: { board: Schemas['Board']; onDelete: (id: string) => void }) {
+/** The whole board is asked for once, and filtered here as one types; only which policies apply to an endpoint is the server's to say. */
+export function Board({ q, onDelete }: BoardProps) {
+  const { tier, kind, namespace, endpoint, only } = route.useSearch();
+  const query = useQuery(boardQuery(endpoint === undefined ? {} : { endpoint }));
+  const filter = useDeferredValue(useMemo(() => ({ q, tier, kind, namespace, only }), [q, tier, kind, namespace, only]));
+  const index = useMemo(() => indexOf(query.data?.tiers ?? []), [query.data]);
+  const tiers = useMemo(() => filterTiers(query.data?.tiers ?? [], index, filter), [query.data, index, filter]);
+  const filtered = Boolean(filter.q || tier || kind || namespace || endpoint || only);
+  return <QueryView query={query}>{(board) => <Columns {...{ tiers, filtered, onDelete }} total={board.total} />}</QueryView>;
+}
+
+interface ColumnsProps {
+  /** Those that are asked for, also those of which the filter leaves nothing: what is moved goes past them. */
+  tiers: Schemas['BoardTier'][];
+  filtered: boolean;
+  total: number;
+  onDelete: (id: string) => void;
+}
+
+function Columns({ tiers, filtered, total, onDelete }: ColumnsProps) {
+  const { data: access } = useQuery(accessQuery);
   const [moved, setMoved] = useState<Schemas['PolicyCard']>();
+  const [reveal, setReveal] = useState<Reveal>();
   const carry = useMove();
-  const step = useCallback((id: string, way: Step) => void carry(id, planStep(board.tiers, id, way)), [board, carry]);
+  const latest = useRef(tiers);
+  useEffect(() => {
+    latest.current = tiers;
+  });
+  const move = useCallback(async (id: string, plan: Planned) => {
+    if (await carry(id, plan)) setReveal({ id });
+  }, [carry]);
+  const step = useCallback((id: string, way: Step) => void move(id, planStep(latest.current, id, way)), [move]);
   const drop = (id: string, tierName: string, before: string | undefined) => {
-    const tier = board.tiers.find((one) => one.name === tierName);
-    if (tier && id !== before) void carry(id, planInto(tier, before));
+    const tier = tiers.find((one) => one.name === tierName);
+    if (tier && id !== before) void move(id, planInto(tier, before));
   };
+  const shown = tiers.reduce((sum, tier) => sum + tier.policies.length, 0);
+  const columns = filtered ? tiers.filter((tier) => tier.policies.length > 0) : tiers;
+  if (columns.length === 0) return <Empty title={filtered ? 'No policy is shown' : 'No tiers are shown'}>{filtered ? `The filter leaves none of ${total.toLocaleString('en')} policies.` : 'There are no tiers that you may see.'}</Empty>;
   return (
     <>
-      <Text size="sm" c="dimmed" role="status">{board.shown === board.total ? `${board.total.toLocaleString('en')} policies` : `Showing ${board.shown.toLocaleString('en')} of ${board.total.toLocaleString('en')} policies`}. With a card focused, <kbd>Alt</kbd> and an arrow key moves it.</Text>
+      <Text size="sm" c="dimmed" role="status">{shown === total ? `${total.toLocaleString('en')} policies` : `Showing ${shown.toLocaleString('en')} of ${total.toLocaleString('en')} policies`}{columns.length < tiers.length ? `, in ${columns.length} of ${tiers.length} tiers` : ''}. With a card focused, <kbd>Alt</kbd> and an arrow key moves it.</Text>
       <PolicyCounts><DragBoard onDrop={drop}>
         <div className="board" role="region" aria-label="Board of tiers" tabIndex={0}>
-          {board.tiers.map((tier) => <TierColumn key={tier.name} tier={tier} step={step} onMove={setMoved} onDelete={onDelete} />)}
+          {columns.map((tier) => <TierColumn key={tier.name} tier={tier} access={access} reveal={reveal && tier.policies.some((one) => one.id === reveal.id) ? reveal : undefined} step={step} onMove={setMoved} onDelete={onDelete} />)}
         </div>
       </DragBoard></PolicyCounts>
-      {moved && <MoveDialog card={moved} tiers={board.tiers} onClose={() => setMoved(undefined)} onMove={(plan) => {
+      {moved && <MoveDialog card={moved} tiers={tiers} onClose={() => setMoved(undefined)} onMove={(plan) => {
         setMoved(undefined);
-        void carry(moved.id, plan);
+        void move(moved.id, plan);
       }} />}
     </>
   );
 }
 
+/** A card that is to be in sight and have the focus, once for each of these. */
+interface Reveal {
+  id: string;
+}
+
 interface ColumnProps {
   tier: Schemas['BoardTier'];
+  access: Schemas['Access'] | undefined;
+  reveal: Reveal | undefined;
   step: (id: string, way: Step) => void;
   onMove: (card: Schemas['PolicyCard']) => void;
   onDelete: (id: string) => void;
 }
 
-function TierColumn({ tier, step, onMove, onDelete }: ColumnProps) {
+/** From how many policies on a column scrolls by itself, and has only those cards that are in sight. */
+const long = 20;
+
+const TierColumn = memo(function TierColumn({ tier, access, reveal, step, onMove, onDelete }: ColumnProps) {
   const [ref, near] = useNear();
-  const card = (policy: Schemas['PolicyCard']) => <Card key={policy.id} card={policy} step={step} onMove={onMove} onDelete={onDelete} />;
+  const windowed = tier.policies.length > long;
+  const card = (policy: Schemas['PolicyCard']) => <Card key={policy.id} card={policy} access={access} step={step} onMove={onMove} onDelete={onDelete} />;
+  useEffect(() => {
+    if (reveal && !windowed) focusCard(reveal.id);
+  }, [reveal, windowed]);
   const end = <Drop id={`end:${tier.name}`} tier={tier.name}><EndOfTier tier={tier} /></Drop>;
   return (
     <section className="column" ref={ref} aria-labelledby={`tier-${tier.name}`}>
@@ -65,9 +108,13 @@ function TierColumn({ tier, step, onMove, onDelete }: ColumnProps) {
         <Title order={2} size="h5" id={`tier-${tier.name}`}>{tier.name}</Title>
         <Text size="xs" c="dimmed">{tier.order === undefined ? 'no order: last' : `order ${tier.order}`} · {tier.policies.length === tier.total ? tier.total : `${tier.policies.length} of ${tier.total}`} {tier.total === 1 ? 'policy' : 'policies'} {tier.builtin && <Badge size="xs">built in</Badge>} {tier.missing && <Badge size="xs" color="red" variant="outline" c="inherit">does not exist</Badge>}</Text>
       </header>
-      {!near ? <div style={{ height: 400 }} /> : tier.policies.length > 60 ? <Windowed policies={tier.policies} card={card} end={end} label={tier.name} /> : <div className="cards">{tier.policies.map(card)}{end}</div>}
+      {!near && !reveal ? <div style={{ height: 400 }} /> : windowed ? <Windowed policies={tier.policies} card={card} end={end} label={tier.name} reveal={reveal} /> : <div className="cards">{tier.policies.map(card)}{end}</div>}
     </section>
   );
+});
+
+function focusCard(id: string) {
+  requestAnimationFrame(() => document.getElementById(`card-${id}`)?.focus());
 }
 
 /** The last card: what happens to a connection that the policies of the tier leave undecided. */
@@ -81,9 +128,17 @@ function EndOfTier({ tier }: { tier: Schemas['BoardTier'] }) {
 }
 
 /** A long column shows the cards that are in sight, and some more. */
-function Windowed({ policies, card, end, label }: { policies: Schemas['PolicyCard'][]; card: (policy: Schemas['PolicyCard']) => ReactNode; end: ReactNode; label: string }) {
+function Windowed({ policies, card, end, label, reveal }: { policies: Schemas['PolicyCard'][]; card: (policy: Schemas['PolicyCard']) => ReactNode; end: ReactNode; label: string; reveal: Reveal | undefined }) {
   const parent = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({ count: policies.length, getScrollElement: () => parent.current, estimateSize: () => 120, overscan: 4, gap: 8, getItemKey: (at) => policies[at]!.id });
+  const rows = useVirtualizer({ count: policies.length, getScrollElement: () => parent.current, estimateSize: () => 130, overscan: 2, gap: 8, initialRect: { width: 284, height: 560 }, getItemKey: (at) => policies[at]!.id });
+  useEffect(() => {
+    const at = reveal ? policies.findIndex((one) => one.id === reveal.id) : -1;
+    if (!reveal || at < 0) return;
+    rows.scrollToIndex(at);
+    requestAnimationFrame(() => focusCard(reveal.id));
+    // Once for each that is revealed, not again when the policies change.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [reveal]);
   return (
     <div className="window" ref={parent} tabIndex={0} role="region" aria-label={`Policies of tier ${label}`}>
       <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
@@ -100,7 +155,7 @@ function useNear(): [(element: HTMLElement | null) => void, boolean] {
   const [element, setElement] = useState<HTMLElement | null>(null);
   useEffect(() => {
     if (!element || near) return;
-    const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true), { rootMargin: '800px', scrollMargin: '800px' });
+    const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true), { rootMargin: '300px', scrollMargin: '300px' });
     watch.observe(element);
     return () => watch.disconnect();
   }, [element, near]);

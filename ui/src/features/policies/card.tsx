@@ -1,7 +1,7 @@
 import { ActionIcon, Badge, Group, Menu, Text, Tooltip } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { memo, type KeyboardEvent } from 'react';
-import { usePermission } from '../../api/access';
+import { memo, useMemo, useState, type KeyboardEvent } from 'react';
+import { permission } from '../../api/access';
 import type { Schemas } from '../../api/client';
 import { kubectl, routeParams } from '../../api/names';
 import { notifyError, readYaml } from '../../parts/copy';
@@ -13,6 +13,7 @@ import type { Step } from './move';
 
 interface CardProps {
   card: Schemas['PolicyCard'];
+  access: Schemas['Access'] | undefined;
   step: (id: string, way: Step) => void;
   onMove: (card: Schemas['PolicyCard']) => void;
   onDelete: (id: string) => void;
@@ -21,8 +22,8 @@ interface CardProps {
 const ways: Record<string, Step> = { ArrowUp: 'up', ArrowDown: 'down', ArrowLeft: 'left', ArrowRight: 'right' };
 
 /** A policy on the board. */
-export const Card = memo(function Card({ card, step, onMove, onDelete }: CardProps) {
-  const rights = useRights(card);
+export const Card = memo(function Card({ card, access, step, onMove, onDelete }: CardProps) {
+  const rights = useMemo(() => rightsOf(access, card), [access, card]);
   const { ref, handleRef } = useDrag(card.id, rights.move !== undefined);
   const keys = (event: KeyboardEvent) => {
     const way = ways[event.key];
@@ -59,11 +60,10 @@ export const Card = memo(function Card({ card, step, onMove, onDelete }: CardPro
 });
 
 /** What the user may not do with the policy, with the reason; undefined is allowed, or not known yet: then the server's answer to the deed says it. */
-function useRights(card: Schemas['PolicyCard']): { move: string | undefined; remove: string | undefined } {
-  const may = usePermission();
+function rightsOf(access: Schemas['Access'] | undefined, card: Schemas['PolicyCard']): { move: string | undefined; remove: string | undefined } {
   const wanted = { kind: card.kind, ...(card.namespace ? { namespace: card.namespace } : {}), ...(ofProject(card.kind) ? { tier: card.tier } : {}) };
-  const update = may({ verb: 'update', ...wanted });
-  const remove = may({ verb: 'delete', ...wanted });
+  const update = permission(access, { verb: 'update', ...wanted });
+  const remove = permission(access, { verb: 'delete', ...wanted });
   return {
     move: !card.movable ? 'The order of a Kubernetes policy cannot be changed: it is always evaluated as 1000.' : update.allowed || update.unknown ? undefined : `You may not move it: this needs ${update.missing}`,
     remove: remove.allowed || remove.unknown ? undefined : `You may not delete it: this needs ${remove.missing}`,
@@ -74,15 +74,19 @@ function ofProject(kind: string): boolean {
   return kind !== 'KubernetesNetworkPolicy' && kind !== 'ClusterNetworkPolicy' && kind !== 'StagedKubernetesNetworkPolicy';
 }
 
-interface MenuProps extends Omit<CardProps, 'step'> {
+interface MenuProps extends Omit<CardProps, 'step' | 'access'> {
   rights: { move: string | undefined; remove: string | undefined };
 }
 
 function CardMenu({ card, rights, onMove, onDelete }: MenuProps) {
   const copy = (text: Promise<string>) => void text.then((value) => navigator.clipboard.writeText(value)).catch(notifyError);
+  // A menu costs more than the rest of the card: it is made when it is asked for.
+  const [asked, setAsked] = useState(false);
+  const button = <ActionIcon variant="subtle" color="gray" c="inherit" size={26} aria-label={`Actions for ${card.name}`} aria-haspopup="menu" onClick={() => setAsked(true)}>⋮</ActionIcon>;
+  if (!asked) return button;
   return (
-    <Menu position="bottom-end" withinPortal>
-      <Menu.Target><ActionIcon variant="subtle" color="gray" c="inherit" size={26} aria-label={`Actions for ${card.name}`}>⋮</ActionIcon></Menu.Target>
+    <Menu position="bottom-end" withinPortal defaultOpened>
+      <Menu.Target>{button}</Menu.Target>
       <Menu.Dropdown>
         <Barred why={rights.move} onClick={() => onMove(card)}>Move…</Barred>
         <Menu.Item onClick={() => copy(readYaml(card.id))}>Copy as YAML</Menu.Item>
