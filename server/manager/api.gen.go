@@ -1884,12 +1884,28 @@ type Preview struct {
 
 	// Denied pairs of groups with something newly denied
 	Denied   int            `json:"denied"`
-	Flows    *Unavailable   `json:"flows,omitempty"`
 	Groups   []Group        `json:"groups"`
 	Problems []FieldProblem `json:"problems"`
 
 	// Total how many changes there are; more than are told means that the list is cut
 	Total int `json:"total"`
+
+	// View How old an answer is and what is not in it.
+	View View `json:"view"`
+}
+
+// PreviewFlows defines model for PreviewFlows.
+type PreviewFlows struct {
+	Allowed []StagedChange `json:"allowed"`
+	Denied  []StagedChange `json:"denied"`
+
+	// Oldest since when flows are kept; none if there are none
+	Oldest      *time.Time   `json:"oldest,omitempty"`
+	Unavailable *Unavailable `json:"unavailable,omitempty"`
+	Unchanged   int64        `json:"unchanged"`
+
+	// Unknown connections of which an end is gone
+	Unknown int64 `json:"unknown"`
 
 	// View How old an answer is and what is not in it.
 	View View `json:"view"`
@@ -2658,6 +2674,9 @@ type UpdateObjectJSONRequestBody = Write
 // PreviewJSONRequestBody defines body for Preview for application/json ContentType.
 type PreviewJSONRequestBody = PreviewQuery
 
+// PreviewFlowsJSONRequestBody defines body for PreviewFlows for application/json ContentType.
+type PreviewFlowsJSONRequestBody = PreviewQuery
+
 // ReorderJSONRequestBody defines body for Reorder for application/json ContentType.
 type ReorderJSONRequestBody = Move
 
@@ -2747,6 +2766,9 @@ type ServerInterface interface {
 	// Preview Which connections a policy, or the deletion of one, would newly allow or deny
 	// (POST /preview)
 	Preview(w http.ResponseWriter, r *http.Request)
+	// PreviewFlows Which recorded flows would be decided otherwise if a policy were saved, or one deleted
+	// (POST /preview/flows)
+	PreviewFlows(w http.ResponseWriter, r *http.Request)
 	// Reorder Move a policy within its tier or to another
 	// (POST /reorder)
 	Reorder(w http.ResponseWriter, r *http.Request, params ReorderParams)
@@ -4657,6 +4679,20 @@ func (siw *ServerInterfaceWrapper) Preview(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// PreviewFlows operation middleware
+func (siw *ServerInterfaceWrapper) PreviewFlows(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewFlows(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Reorder operation middleware
 func (siw *ServerInterfaceWrapper) Reorder(w http.ResponseWriter, r *http.Request) {
 
@@ -5023,6 +5059,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/explain", wrapper.Explain)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/draft", wrapper.Draft)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/preview", wrapper.Preview)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/preview/flows", wrapper.PreviewFlows)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/objects", wrapper.DeleteObject)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/objects", wrapper.GetObject)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/objects", wrapper.CreateObject)

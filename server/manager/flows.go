@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -196,14 +197,10 @@ func (m *Manager) GetStaged(w http.ResponseWriter, r *http.Request, params GetSt
 		return
 	}
 	out := StagedReport{Staged: replay.Policies(v.state), Denied: []StagedChange{}, Allowed: []StagedChange{}, View: v.info()}
-	a, err := m.flowsOf(r)
-	switch {
-	case err != nil:
+	a, err := m.replayable(r, v)
+	if err != nil {
 		m.failWith(w, r, m.problemOf(err))
 		return
-	case a.why != "":
-	case !v.whole || !a.All:
-		a.why = "what enforcing would change depends on all policies and endpoints, and you may not read them all"
 	}
 	switch {
 	case len(out.Staged) == 0:
@@ -218,16 +215,30 @@ func (m *Manager) GetStaged(w http.ResponseWriter, r *http.Request, params GetSt
 	answer(w, out)
 }
 
+// replayable says which recorded flows can be decided again for a user.
+func (m *Manager) replayable(r *http.Request, v *view) (seen, error) {
+	a, err := m.flowsOf(r)
+	if err == nil && a.why == "" && (!v.whole || !a.All) {
+		a.why = "what would change depends on all policies and endpoints, and you may not read them all"
+	}
+	return a, err
+}
+
+// replay decides recorded flows again.
+func (a seen) replay(ctx context.Context, f flow.Filter, by *replay.Replayer) (*replay.Report, error) {
+	list, err := a.flows.Together(ctx, a.Access, f)
+	if err != nil {
+		return nil, err
+	}
+	return by.Run(flow.Each(list))
+}
+
 func (m *Manager) replayStaged(r *http.Request, v *view, a seen, since *time.Time, out *StagedReport) error {
 	var f flow.Filter
 	if since != nil {
 		f.Since = *since
 	}
-	list, err := a.flows.Together(r.Context(), a.Access, f)
-	if err != nil {
-		return err
-	}
-	changed, err := replay.Staged(v.state).Run(flow.Each(list))
+	changed, err := a.replay(r.Context(), f, replay.Staged(v.state))
 	if err != nil {
 		return err
 	}

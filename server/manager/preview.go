@@ -6,7 +6,9 @@ import (
 
 	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/compile"
+	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/replay"
 	"github.com/tierwall/tierwall/server"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/translate"
@@ -19,48 +21,58 @@ func (m *Manager) Preview(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if (in.Yaml == nil) == (in.Delete == nil) {
-		fail(w, problem(http.StatusBadRequest, "invalid", "send either yaml or delete"))
-		return
-	}
 	limit := 500
 	if in.Limit != nil {
 		limit = min(max(*in.Limit, 1), 5000)
 	}
-	flows := Unavailable{Reason: "save it as a staged policy to see which recorded flows it would change, before anything is enforced"}
-	out := Preview{Problems: []FieldProblem{}, Groups: []Group{}, Changes: []Change{}, View: v.info(), Flows: &flows}
-	var change model.Change
-	if in.Delete != nil {
-		key, p := v.deletion(*in.Delete)
-		if p != nil {
-			fail(w, *p)
-			return
-		}
-		change = model.Delete(key)
-	} else {
-		if change, ok = m.previewed(v, *in.Yaml, &out); !ok {
-			answer(w, out)
-			return
-		}
+	out := Preview{Problems: []FieldProblem{}, Groups: []Group{}, Changes: []Change{}, View: v.info()}
+	change, p := m.previewedChange(v, in, &out.Problems)
+	switch {
+	case p != nil:
+		fail(w, *p)
+		return
+	case change == nil:
+		answer(w, out)
+		return
 	}
-	changes := v.enforced(change)
+	changes := v.enforced(*change)
 	v.compiled(func(c *compile.Compiler, t *table.Tables, s *model.State) {
 		out.fill(analysis.PreviewOf(s, c, t, limit, changes...))
 	})
 	answer(w, out)
 }
 
+// previewedChange reads what is asked about as the change that it makes: nil if a
+// text says nothing, and then why is in problems.
+func (m *Manager) previewedChange(v *view, in PreviewQuery, problems *[]FieldProblem) (*model.Change, *Problem) {
+	if (in.Yaml == nil) == (in.Delete == nil) {
+		p := problem(http.StatusBadRequest, "invalid", "send either yaml or delete")
+		return nil, &p
+	}
+	if in.Delete != nil {
+		key, p := v.deletion(*in.Delete)
+		if p != nil {
+			return nil, p
+		}
+		return new(model.Delete(key)), nil
+	}
+	if change, ok := m.previewed(v, *in.Yaml, problems); ok {
+		return &change, nil
+	}
+	return nil, nil
+}
+
 // previewed reads a text as the change that saving it makes; false if it says
-// nothing, and then the answer has why.
-func (m *Manager) previewed(v *view, yaml string, out *Preview) (model.Change, bool) {
+// nothing, and then problems has why.
+func (m *Manager) previewed(v *view, yaml string, problems *[]FieldProblem) (model.Change, bool) {
 	d := readDraft(yaml)
 	refused := d.object == nil
 	for _, p := range d.problems {
-		out.Problems = append(out.Problems, told(p))
+		*problems = append(*problems, told(p))
 		refused = refused || server.Refuses(p)
 	}
 	if d.policy != nil && v.state.Tiers[d.policy.Tier] == nil {
-		out.Problems = append(out.Problems, m.tierProblem(d, d.policy.Tier))
+		*problems = append(*problems, m.tierProblem(d, d.policy.Tier))
 		refused = true
 	}
 	if refused {
@@ -71,7 +83,7 @@ func (m *Manager) previewed(v *view, yaml string, out *Preview) (model.Change, b
 	}
 	object, _ := translate.Object(d.object.Value)
 	if object == nil || !previewable(object.Key().Kind) {
-		out.Problems = append(out.Problems, FieldProblem{Code: "not-previewed", Object: d.object.Name(), Path: text("kind"),
+		*problems = append(*problems, FieldProblem{Code: "not-previewed", Object: d.object.Name(), Path: text("kind"),
 			Message: "what a " + d.object.Kind.Name + " changes is not previewed", Hint: text("policies, tiers and network sets are")})
 		return model.Change{}, false
 	}
@@ -133,6 +145,46 @@ func (v *view) enforced(ch model.Change) []model.Change {
 		changes = append(changes, model.Put(staged.Policy))
 	}
 	return changes
+}
+
+// PreviewFlows implements ServerInterface.
+func (m *Manager) PreviewFlows(w http.ResponseWriter, r *http.Request) {
+	in, v, ok := asked[PreviewQuery](m, w, r)
+	if !ok {
+		return
+	}
+	out := PreviewFlows{Denied: []StagedChange{}, Allowed: []StagedChange{}, View: v.info()}
+	a, err := m.replayable(r, v)
+	if err != nil {
+		m.failWith(w, r, m.problemOf(err))
+		return
+	}
+	problems := []FieldProblem{}
+	change, p := m.previewedChange(v, in, &problems)
+	switch {
+	case p != nil:
+		fail(w, *p)
+		return
+	case change == nil:
+		a.why = "the text is refused as it stands: " + problems[0].Message
+	}
+	if a.why != "" {
+		out.Unavailable = &Unavailable{Reason: a.why}
+		answer(w, out)
+		return
+	}
+	then := v.state.Clone()
+	then.Apply(v.enforced(*change)...)
+	changed, err := a.replay(r.Context(), flow.Filter{}, replay.New(v.state, then))
+	if err != nil {
+		m.failWith(w, r, m.problemOf(err))
+		return
+	}
+	out.Denied, out.Allowed, out.Unchanged, out.Unknown = changed.Denied, changed.Allowed, int64(changed.Unchanged), int64(changed.Unknown)
+	if page, err := a.flows.Page(r.Context(), a.Access, flow.Filter{Limit: 1}); err == nil && !page.Oldest.IsZero() {
+		out.Oldest = new(page.Oldest.UTC())
+	}
+	answer(w, out)
 }
 
 // fill takes over what the analysis found.

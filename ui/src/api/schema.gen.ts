@@ -329,6 +329,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/preview/flows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which recorded flows would be decided otherwise if a policy were saved, or one deleted
+         * @description What was seen, where /preview says what is possible. Flows are decided again by the compiled tables before and after.
+         */
+        post: operations["previewFlows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/objects": {
         parameters: {
             query?: never;
@@ -1336,7 +1356,24 @@ export interface components {
             denied: number;
             /** @description how many changes there are; more than are told means that the list is cut */
             total: number;
-            flows?: components["schemas"]["Unavailable"];
+            view: components["schemas"]["View"];
+        };
+        PreviewFlows: {
+            unavailable?: components["schemas"]["Unavailable"];
+            denied: components["schemas"]["StagedChange"][];
+            allowed: components["schemas"]["StagedChange"][];
+            /** Format: int64 */
+            unchanged: number;
+            /**
+             * Format: int64
+             * @description connections of which an end is gone
+             */
+            unknown: number;
+            /**
+             * Format: date-time
+             * @description since when flows are kept; none if there are none
+             */
+            oldest?: string;
             view: components["schemas"]["View"];
         };
         StoredObject: {
@@ -2209,6 +2246,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Preview"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    previewFlows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "delete": "NetworkPolicy/blue/be"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PreviewQuery"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewFlows"];
                 };
             };
             default: components["responses"]["Problem"];
