@@ -43,7 +43,7 @@ test('keys alone create, edit, reorder and delete a policy', async ({ page, serv
   await tabTo(page, page.getByRole('button', { name: 'Save rule' }));
   await page.keyboard.press('Enter');
   // And comes back to it when it is closed.
-  await expect(page.getByRole('button', { name: 'Edit ingress rule 1' })).toBeFocused();
+  await expect(page.getByRole('button', { name: 'Edit ingress rule 0' })).toBeFocused();
   const save = page.getByRole('toolbar', { name: 'Policy actions' }).getByRole('button', { name: 'Save', exact: true });
   await tabTo(page, save, 'Shift+Tab');
   await page.keyboard.press('Enter');
@@ -57,10 +57,10 @@ test('keys alone create, edit, reorder and delete a policy', async ({ page, serv
   await page.keyboard.press('Tab');
   await tabTo(page, page.getByRole('button', { name: 'Save rule' }));
   await page.keyboard.press('Enter');
-  await tabTo(page, page.getByRole('button', { name: 'Move ingress rule 2 up' }));
+  await tabTo(page, page.getByRole('button', { name: 'Move ingress rule 1 up' }));
   await page.keyboard.press('Enter');
-  await expect(page.getByRole('group', { name: 'ingress rule 1' })).toContainText('1 · Deny');
-  await expect(page.getByRole('button', { name: 'Edit ingress rule 1' })).toBeFocused();
+  await expect(page.getByRole('group', { name: 'ingress rule 0' })).toContainText('0 · Deny');
+  await expect(page.getByRole('button', { name: 'Edit ingress rule 0' })).toBeFocused();
   await tabTo(page, save, 'Shift+Tab');
   await page.keyboard.press('Enter');
   await expect(page.getByText('not saved')).toHaveCount(0);

@@ -48,7 +48,7 @@ test('docs/pictures/manager.png', async ({ page, login, server }) => {
   await expect(page.getByText('live', { exact: true })).toBeVisible();
   await page.screenshot({ path: '../docs/pictures/manager.png' });
   await visit(page, '/policies/NetworkPolicy/blue/frontend/edit');
-  await page.getByRole('button', { name: 'Edit ingress rule 1' }).click();
+  await page.getByRole('button', { name: 'Edit ingress rule 0' }).click();
   await expect(page.getByTestId('matched')).toContainText('2 pods');
   await page.screenshot({ path: '../docs/pictures/policy-form.png' });
 });

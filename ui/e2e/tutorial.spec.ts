@@ -93,7 +93,7 @@ test('namespace selector: the rule reaches GREEN, the scope stays BLUE', async (
   await login('security engineer');
   const form = new PolicyForm(page);
   await form.edit('fe');
-  const rule = await form.editRule('ingress rule 1');
+  const rule = await form.editRule('ingress rule 0');
   await form.condition(rule.selector('Namespaces'), 'projectcalico.org/name', 'in', ['blue', 'green']);
   await form.takesIn('2 pods');
   await rule.save();
@@ -105,7 +105,7 @@ test('match all: what is in the namespace, its network set too; with namespaces,
   await login('security engineer');
   const form = new PolicyForm(page);
   await form.edit('fe');
-  const rule = await form.editRule('ingress rule 1');
+  const rule = await form.editRule('ingress rule 0');
   await rule.selector('Endpoint selector').getByRole('checkbox', { name: 'Match all' }).check();
   await form.takesIn('6 pods, 3 network sets');
   await rule.selector('Namespaces').getByRole('button', { name: /^Remove/ }).click();
@@ -119,7 +119,7 @@ test('global: host endpoints and global network sets, and no pod', async ({ page
   await login('security engineer');
   const form = new PolicyForm(page);
   await form.edit('fe');
-  const rule = await form.editRule('ingress rule 1');
+  const rule = await form.editRule('ingress rule 0');
   await rule.selector('Endpoint selector').getByRole('checkbox', { name: 'Match all' }).uncheck();
   await rule.namespaces('Global');
   await form.takesIn('3 host endpoints, 3 network sets');
@@ -132,7 +132,7 @@ test('unspecified: anything, the database outside the cluster included', async (
   await login('security engineer');
   const form = new PolicyForm(page);
   await form.edit('fe');
-  const rule = await form.editRule('ingress rule 1');
+  const rule = await form.editRule('ingress rule 0');
   await rule.namespaces('Namespaced');
   await form.takesIn('anything, in the cluster or outside');
   await rule.save();
@@ -274,8 +274,8 @@ test('actions: Log goes on to the next rule; open connections go on, new ones ar
     const log = await form.addRule('ingress');
     await log.action('Log');
     await log.save();
-    for (const at of [3, 2]) await page.getByRole('button', { name: `Move ingress rule ${at} up` }).click();
-    const pass = await form.editRule('ingress rule 3');
+    for (const at of [2, 1]) await page.getByRole('button', { name: `Move ingress rule ${at} up` }).click();
+    const pass = await form.editRule('ingress rule 2');
     await pass.action('Deny');
     await pass.save();
     await form.save('GlobalNetworkPolicy/-/outside');

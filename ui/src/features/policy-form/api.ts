@@ -8,6 +8,8 @@ export type Matches = Schemas['Matches'];
 export type FieldProblem = Schemas['FieldProblem'];
 export type Warning = Schemas['Warning'];
 export type Preview = Schemas['Preview'];
+export type PreviewFlows = Schemas['PreviewFlows'];
+export type FlowCount = Schemas['FlowCount'];
 export type Cluster = Schemas['Cluster'];
 export type StoredObject = Schemas['StoredObject'];
 export type Problem = Schemas['Problem'];
@@ -19,6 +21,9 @@ export type Namespace = Schemas['Namespace'];
 export interface PolicyApi {
   draft(yaml: string, signal: AbortSignal): Promise<Draft>;
   preview(yaml: string, signal: AbortSignal): Promise<Preview>;
+  previewFlows(yaml: string, signal: AbortSignal): Promise<PreviewFlows>;
+  /** What the rules of a stored policy did in the last hour; empty if that is not kept or may not be seen. */
+  counts(policy: string, signal: AbortSignal): Promise<FlowCount[]>;
   cluster(signal: AbortSignal): Promise<Cluster>;
   tiers(signal: AbortSignal): Promise<Tier[]>;
   namespaces(signal: AbortSignal): Promise<Namespace[]>;
@@ -45,6 +50,8 @@ const header = { 'X-CSRF-Token': '' };
 export const serverApi: PolicyApi = {
   draft: (yaml, signal) => answer(api.POST('/draft', { body: { yaml }, signal })),
   preview: (yaml, signal) => answer(api.POST('/preview', { body: { yaml }, signal })),
+  previewFlows: (yaml, signal) => answer(api.POST('/preview/flows', { body: { yaml }, signal })),
+  counts: async (policy, signal) => (await answer(api.GET('/flows/counts', { params: { query: { policy, since: new Date(Date.now() - 3_600_000).toISOString() } }, signal }))).counts,
   cluster: (signal) => answer(api.GET('/cluster', { signal })),
   tiers: async (signal) => (await answer(api.GET('/tiers', { signal }))).items,
   namespaces: async (signal) => (await answer(api.GET('/namespaces', { params: { query: { limit: 1000 } }, signal }))).items,

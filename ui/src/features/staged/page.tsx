@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Modal, Select, Stack, Table, Text, Title } from '@mantine/core';
+import { Button, Group, Modal, Select, Stack, Table, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
@@ -9,9 +9,9 @@ import { decideStaged } from '../../api/objects';
 import { stagedQuery } from '../../api/queries';
 import { CopyCommand } from '../../parts/copy';
 import { kindWord, PolicyLink } from '../../parts/names';
+import { FlowChanges } from '../../parts/flow-changes';
 import { Page } from '../../parts/page';
 import { Empty, Failure, QueryView } from '../../parts/query-view';
-import { deciding, portOf, reasonText } from '../flows/words';
 
 const route = getRouteApi('/app/staged');
 
@@ -71,38 +71,12 @@ function Changes({ report }: { report: Schemas['StagedReport'] }) {
   const possible = report.possible;
   return (
     <Stack gap="md">
-      <ChangeList title="Newly denied" changes={report.denied} none="Nothing that was seen would be denied that is allowed now." />
-      <ChangeList title="Newly allowed" changes={report.allowed} none="Nothing that was seen would be allowed that is denied now." />
+      <FlowChanges title="Newly denied" changes={report.denied} none="Nothing that was seen would be denied that is allowed now." />
+      <FlowChanges title="Newly allowed" changes={report.allowed} none="Nothing that was seen would be allowed that is denied now." />
       <Text size="sm">{report.unchanged.toLocaleString('en')} connections would be decided as they are now{report.unknown > 0 && <>; of {report.unknown.toLocaleString('en')} it is not known, since an end is gone</>}.</Text>
       <Text size="sm">Possible, seen or not: between {possible.denied.toLocaleString('en')} {possible.denied === 1 ? 'pair' : 'pairs'} of groups of endpoints something would be newly denied, between {possible.allowed.toLocaleString('en')} newly allowed.</Text>
     </Stack>
   );
-}
-
-function ChangeList({ title, changes, none }: { title: string; changes: Schemas['StagedChange'][]; none: string }) {
-  return (
-    <section>
-      <Group gap="xs" mb={4}><Title order={2} size="h5">{title}</Title><Badge variant="outline" color="gray" c="inherit">{changes.length}</Badge></Group>
-      {changes.length === 0 ? <Text size="sm" c="dimmed">{none}</Text>
-        : <div className="scroll" tabIndex={0} role="region" aria-label={title}>
-          <Table withTableBorder verticalSpacing={6}>
-            <Table.Thead><Table.Tr>{['From', 'To', 'Port', 'Connections', 'Last', 'Now', 'Then'].map((one) => <Table.Th key={one} scope="col">{one}</Table.Th>)}</Table.Tr></Table.Thead>
-            <Table.Tbody>{changes.map((change) => <Table.Tr key={`${change.source} ${change.destination} ${portOf(change)}`}>
-              <Table.Td>{change.source}</Table.Td><Table.Td>{change.destination}</Table.Td><Table.Td>{portOf(change)}</Table.Td>
-              <Table.Td>{change.connections.toLocaleString('en')}</Table.Td><Table.Td><time dateTime={change.last}>{new Date(change.last).toLocaleString()}</time></Table.Td>
-              <Table.Td>{decisionText(change, change.before)}</Table.Td><Table.Td>{decisionText(change, change.after)}</Table.Td>
-            </Table.Tr>)}</Table.Tbody>
-          </Table>
-        </div>}
-    </section>
-  );
-}
-
-/** Which end a change is at is what its flows say: the one that this decision is of. */
-function decisionText(change: Schemas['StagedChange'], decision: Schemas['FlowDecision']): string {
-  const [flow] = change.flows;
-  const direction = flow?.egress?.endpoint !== undefined && flow.egress.endpoint === decision.endpoint ? 'egress' : 'ingress';
-  return `${decision.verdict}, ${reasonText(deciding({ [direction]: decision } as never))}`;
 }
 
 function Confirm({ deed, onClose }: { deed: Deed | undefined; onClose: () => void }) {

@@ -80,7 +80,7 @@ function Picture({ draft, cluster, open }: { draft: Draft; cluster: Cluster | un
   const shown = open ? `${open.direction}/${open.index}` : chosen;
   const rule = draft.rules?.find((known) => `${known.direction}/${known.rule}` === shown);
   const matches = rule ? peer(rule) : draft.appliesTo;
-  const choices = [{ value: 'scope', label: 'What the policy applies to' }, ...(draft.rules ?? []).map((known) => ({ value: `${known.direction}/${known.rule}`, label: `What ${known.direction} rule ${known.rule + 1} matches` }))];
+  const choices = [{ value: 'scope', label: 'What the policy applies to' }, ...(draft.rules ?? []).map((known) => ({ value: `${known.direction}/${known.rule}`, label: `What ${known.direction} rule ${known.rule} matches` }))];
   return (
     <Paper withBorder p="sm" component="section" aria-label="Cluster picture">
       <Stack gap="xs">

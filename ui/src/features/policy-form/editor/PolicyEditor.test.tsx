@@ -17,6 +17,8 @@ function fakeApi(more: Partial<PolicyApi> = {}): PolicyApi {
   return {
     draft: () => Promise.resolve(draft()),
     preview: () => Promise.reject(new ApiError(0, 'away')),
+    previewFlows: () => Promise.reject(new ApiError(0, 'away')),
+    counts: () => Promise.resolve([]),
     cluster: () => new Promise(() => {}),
     tiers: () => Promise.resolve([]),
     namespaces: () => Promise.resolve([]),
@@ -91,10 +93,10 @@ it('reorders, duplicates and deletes rules by keyboard alone, and undoes it', as
     screen.getByRole('button', { name }).focus();
     await user.keyboard('{Enter}');
   };
-  await press('Move ingress rule 2 up');
-  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).toContain('1 · Deny');
-  await press('Duplicate ingress rule 2');
-  await press('Delete ingress rule 1');
+  await press('Move ingress rule 1 up');
+  expect(screen.getByRole('group', { name: 'ingress rule 0' }).textContent).toContain('0 · Deny');
+  await press('Duplicate ingress rule 1');
+  await press('Delete ingress rule 0');
   await press('Save');
   await waitFor(() => expect(api.create).toHaveBeenCalled());
   const text = vi.mocked(api.create).mock.calls[0]?.[0] ?? '';
@@ -103,15 +105,15 @@ it('reorders, duplicates and deletes rules by keyboard alone, and undoes it', as
   await press('Undo');
   await press('Undo');
   await press('Undo');
-  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).toContain('1 · Allow');
+  expect(screen.getByRole('group', { name: 'ingress rule 0' }).textContent).toContain('0 · Allow');
 }, 150_000);
 
 it('puts the text back when a rule is cancelled', async () => {
   const { user, onDirty } = show(fakeApi(), { initial: two });
-  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 1' }));
   await user.selectOptions(screen.getByLabelText('Action'), 'Pass');
   await user.click(screen.getByRole('button', { name: 'Cancel' }));
-  expect(screen.getByRole('group', { name: 'ingress rule 2' }).textContent).toContain('2 · Deny');
+  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).toContain('1 · Deny');
   expect(onDirty).toHaveBeenLastCalledWith(false);
 }, 30_000);
 
@@ -121,9 +123,9 @@ it('shows what the server says at the rule that it is about', async () => {
     rules: [0, 1].map((rule) => ({ direction: 'ingress' as const, rule, action: 'Allow' as const, sentence: `<b>Rule</b> ${rule}`, source: { anything: true, count: 0, refs: [] }, destination: { anything: true, count: 0, refs: [] } })),
   });
   show(fakeApi({ draft: () => Promise.resolve(said) }), { initial: two });
-  const second = screen.getByRole('group', { name: 'ingress rule 2' });
+  const second = screen.getByRole('group', { name: 'ingress rule 1' });
   await waitFor(() => expect(second.textContent).toContain('invalid CIDR'));
-  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).not.toContain('invalid CIDR');
+  expect(screen.getByRole('group', { name: 'ingress rule 0' }).textContent).not.toContain('invalid CIDR');
   expect(second.textContent).toContain('<b>Rule</b> 1');
   expect(second.querySelector('b')).toBeNull();
 });
@@ -139,7 +141,7 @@ it('shows both texts of a conflict and loses neither', async () => {
   const theirs = { ...stored, resourceVersion: '9', yaml: two.replace('TCP', 'UDP') };
   const update = vi.fn<PolicyApi['update']>().mockRejectedValueOnce(problem('conflict', 409, { current: theirs })).mockResolvedValue(theirs);
   const { user } = show(fakeApi({ update }), { initial: two, stored });
-  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 1' }));
   await user.click(screen.getByRole('button', { name: 'Save' }));
   const dialog = await screen.findByRole('dialog');
   expect(within(dialog).getByLabelText('What is stored now').textContent).toMatch(/▸ +protocol: UDP/);
@@ -154,7 +156,7 @@ it('is no conflict when only the version is newer', async () => {
   const stored: StoredObject = { kind: 'NetworkPolicy', namespace: 'blue', name: 'fe', resourceVersion: '1', yaml: two };
   const update = vi.fn<PolicyApi['update']>().mockRejectedValueOnce(problem('conflict', 409, { current: { ...stored, resourceVersion: '2' } })).mockResolvedValue({ ...stored, resourceVersion: '3' });
   const { user, onSaved } = show(fakeApi({ update }), { initial: two, stored });
-  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 1' }));
   await user.click(screen.getByRole('button', { name: 'Save' }));
   await waitFor(() => expect(onSaved).toHaveBeenCalled());
   expect(update.mock.calls.map(([, version]) => version)).toEqual(['1', '2']);
@@ -165,7 +167,7 @@ it('drops an answer to an older text', async () => {
   const answers: ((draft: Draft) => void)[] = [];
   const { user } = show(fakeApi({ draft: () => new Promise((resolve) => answers.push(resolve)) }), { initial: two });
   await waitFor(() => expect(answers).toHaveLength(1));
-  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 1' }));
   await waitFor(() => expect(answers).toHaveLength(2));
   answers[1]?.(draft({ sentence: 'the new one' }));
   await screen.findByText('the new one');
@@ -176,19 +178,19 @@ it('drops an answer to an older text', async () => {
 
 it('keeps a draft in the browser and offers it back', async () => {
   const { user } = show(fakeApi(), { initial: two });
-  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 1' }));
   await waitFor(() => expect(keptNew('ann')[0]?.draft.text).not.toContain('Deny'));
   document.body.replaceChildren();
   const second = show(fakeApi());
   await second.user.click(screen.getByRole('button', { name: 'Restore the draft' }));
-  screen.getByRole('group', { name: 'ingress rule 1' });
+  screen.getByRole('group', { name: 'ingress rule 0' });
 }, 30_000);
 
 it('says when the server is away, and goes on', async () => {
   const { user } = show(fakeApi({ draft: () => Promise.reject(new ApiError(0, 'The server does not answer.')) }), { initial: two });
   await screen.findByText('The server is away');
-  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
-  expect(screen.queryByRole('group', { name: 'ingress rule 2' })).toBeNull();
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 1' }));
+  expect(screen.queryByRole('group', { name: 'ingress rule 1' })).toBeNull();
 });
 
 it('offers the draft of a policy to that policy only', () => {
@@ -228,7 +230,7 @@ it('writes what is no number as it is, and says so', async () => {
 it('leaves everything as it is when Save as fails, and says why in the dialog', async () => {
   const create = vi.fn<PolicyApi['create']>().mockRejectedValue(problem('exists', 409));
   const { user, onSaved } = show(fakeApi({ create }), { initial: two });
-  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Delete ingress rule 1' }));
   await user.click(screen.getByRole('button', { name: 'Save as' }));
   const dialog = await screen.findByRole('dialog');
   await user.clear(within(dialog).getByLabelText(/^Name/));
@@ -244,7 +246,7 @@ it('leaves everything as it is when Save as fails, and says why in the dialog', 
 it('has fields for the version of IP, what is not ICMP, and HTTP', async () => {
   const api = fakeApi();
   const { user } = show(api, { initial: two });
-  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 1' }));
+  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 0' }));
   await user.selectOptions(screen.getByLabelText('IP version'), '4');
   await user.click(screen.getByRole('button', { name: 'HTTP' }));
   // jsdom does not see the part open.
@@ -252,7 +254,7 @@ it('has fields for the version of IP, what is not ICMP, and HTTP', async () => {
   await user.type(screen.getByLabelText('HTTP path 1'), 'api');
   await user.click(screen.getByRole('button', { name: '+ Add header', hidden: true }));
   await user.click(screen.getByRole('button', { name: 'Save rule' }));
-  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 2' }));
+  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 1' }));
   await user.selectOptions(screen.getByRole('combobox', { name: 'Protocol' }), 'ICMP');
   await user.type(screen.getByLabelText('ICMP: is not type'), '8');
   await user.click(screen.getByRole('button', { name: 'Save' }));
@@ -294,3 +296,37 @@ it('edits the subject, the peers and the protocols of a ClusterNetworkPolicy', a
     egress: [{ action: 'Accept', to: [{ networks: ['10.0.0.0/24'] }], protocols: [{ tcp: { destinationPort: { range: { start: 80, end: 90 } } } }] }],
   });
 }, 60_000);
+
+const change = { source: 'blue {app=fe}', destination: 'blue {app=be}', protocol: 'TCP', port: 80, connections: 12, last: '2026-11-25T12:00:00Z', flows: [], before: { verdict: 'allow', reason: 'no policy applies', path: [] }, after: { verdict: 'deny', reason: 'tier default', tier: 'default', path: [] } };
+
+it('previews what is possible and what was seen', async () => {
+  const preview = { problems: [], groups: [{ id: 'g0', title: 'blue/fe-1 and 2 more' }, { id: 'g1', title: 'blue/be-1' }], changes: [{ from: 'g0', to: 'g1', verdict: 'deny', ports: [{ ports: 'tcp/80' }] }], allowed: 0, denied: 1, total: 1, view };
+  const seen = { denied: [change], allowed: [], unchanged: 7, unknown: 2, oldest: '2026-11-25T11:00:00Z', view };
+  const { user } = show(fakeApi({ preview: () => Promise.resolve(preview as never), previewFlows: () => Promise.resolve(seen as never) }), { initial: two });
+  await user.click(screen.getByRole('button', { name: 'Preview' }));
+  const dialog = await screen.findByRole('dialog');
+  await within(dialog).findByText('blue/fe-1 and 2 more');
+  const flows = within(dialog).getByRole('region', { name: 'Newly denied' });
+  expect(flows.textContent).toContain('blue {app=fe}blue {app=be}tcp/8012');
+  expect(dialog.textContent).toContain('7 connections would be decided as they are now; of 2 it is not known');
+});
+
+it('says why recorded flows are not shown', async () => {
+  const preview = { problems: [], groups: [], changes: [], allowed: 0, denied: 0, total: 0, view };
+  const { user } = show(fakeApi({ preview: () => Promise.resolve(preview as never), previewFlows: () => Promise.resolve({ unavailable: { available: false, reason: 'this server keeps no flows' }, denied: [], allowed: [], unchanged: 0, unknown: 0, view }) }), { initial: two });
+  await user.click(screen.getByRole('button', { name: 'Preview' }));
+  await within(await screen.findByRole('dialog')).findByText('Not shown: this server keeps no flows.');
+});
+
+it('shows what a stored rule did, where it is moved to and not once it is edited', async () => {
+  const count = { policy: 'NetworkPolicy/blue/fe', direction: 'ingress', rule: 1, reason: 'rule', allowed: 0, denied: 1234, passed: 0, logged: 0, packets: 0, bytes: 0, last: '2026-11-25T12:00:00Z' } as const;
+  const { user } = show(fakeApi({ counts: () => Promise.resolve([count]) }), { initial: two, stored: { kind: 'NetworkPolicy', namespace: 'blue', name: 'fe', resourceVersion: '1', yaml: two } });
+  await waitFor(() => expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).toContain('Last hour: 1,234 denied, last at'));
+  await user.click(screen.getByRole('button', { name: 'Move ingress rule 1 up' }));
+  expect(screen.getByRole('group', { name: 'ingress rule 0' }).textContent).toContain('1,234 denied');
+  expect(screen.getByRole('group', { name: 'ingress rule 1' }).textContent).not.toContain('denied');
+  await user.click(screen.getByRole('button', { name: 'Edit ingress rule 0' }));
+  await user.selectOptions(screen.getByLabelText('Action'), 'Allow');
+  await user.click(screen.getByRole('button', { name: 'Save rule' }));
+  expect(screen.getByRole('group', { name: 'ingress rule 0' }).textContent).not.toContain('1,234');
+});

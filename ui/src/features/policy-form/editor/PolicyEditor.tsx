@@ -17,6 +17,7 @@ import { TieredForm } from '../form/TieredForm';
 import type { TextNote } from '../yaml/YamlEditor';
 import { asCommand } from './command';
 import { ConflictDialog, PreviewDialog, Refusal, SaveAsDialog } from './dialogs';
+import { useCounts } from './useCounts';
 import { useDocument } from './useDocument';
 import { useDraft } from './useDraft';
 import { useKept, type Offer } from './useKept';
@@ -79,7 +80,8 @@ export function PolicyEditor(props: PolicyEditorProps) {
   };
   const refused = save.refusal?.problem?.problems;
   const shown = useMemo(() => withRefusal(draft.draft, refused), [draft.draft, refused]);
-  const context = useMemo(() => ({ api, apply, later, flush, draft: shown, ...around }), [api, apply, later, flush, shown, around]);
+  const counted = useCounts(api, save.stored?.yaml, reading.value);
+  const context = useMemo(() => ({ api, apply, later, flush, draft: shown, counted, ...around }), [api, apply, later, flush, shown, counted, around]);
   return (
     <FormProvider value={context}>
       <Stack gap="md">

@@ -1,28 +1,59 @@
-import { Alert, Button, Checkbox, Code, Group, List, Loader, Modal, SimpleGrid, Stack, Table, Text, TextInput } from '@mantine/core';
-import { useEffect, useState } from 'react';
-import { asApiError, type ApiError, type PolicyApi, type Preview, type StoredObject } from '../api';
+import { Alert, Button, Checkbox, Code, Group, List, Loader, Modal, SimpleGrid, Stack, Table, Text, TextInput, Title } from '@mantine/core';
+import { useCallback, useEffect, useState } from 'react';
+import { asApiError, type ApiError, type PolicyApi, type Preview, type PreviewFlows, type StoredObject } from '../api';
 import { problemText } from '../beside/Beside';
 import { copyAs, identity } from '../document/copy';
 import { family } from '../document/kinds';
+import { FlowChanges } from '../../../parts/flow-changes';
 import { readable } from '../form/readable';
 
-/** Which pairs of groups of endpoints change their verdict if the text is saved. */
+/** Which pairs of groups of endpoints change their verdict if the text is saved, and which of the flows that were seen. */
 export function PreviewDialog({ api, text, onClose }: { api: PolicyApi; text: string; onClose: () => void }) {
-  const [answer, setAnswer] = useState<Preview>();
-  const [error, setError] = useState<string>();
-  useEffect(() => {
-    const controller = new AbortController();
-    api.preview(text, controller.signal).then(setAnswer, (thrown: unknown) => {
-      if (!controller.signal.aborted) setError(asApiError(thrown).message);
-    });
-    return () => controller.abort();
-  }, [api, text]);
+  const preview = useAnswer(useCallback((signal: AbortSignal) => api.preview(text, signal), [api, text]));
+  const flows = useAnswer(useCallback((signal: AbortSignal) => api.previewFlows(text, signal), [api, text]));
+  const refused = preview.answer?.problems.some((problem) => problem.refuses);
   return (
     <Modal opened onClose={onClose} title="Preview: what saving would change" size="xl" closeButtonProps={{ 'aria-label': 'Close' }}>
-      {error !== undefined && <Alert color="red" variant="outline" styles={readable}>{error}</Alert>}
-      {!answer && error === undefined && <Loader aria-label="The server compares" />}
-      {answer && <Changes answer={answer} />}
+      <Stack gap="md">
+        {preview.error !== undefined && <Alert color="red" variant="outline" styles={readable}>{preview.error}</Alert>}
+        {!preview.answer && preview.error === undefined && <Loader aria-label="The server compares" />}
+        {preview.answer && <Changes answer={preview.answer} />}
+        {preview.answer && !refused && <Seen {...flows} />}
+      </Stack>
     </Modal>
+  );
+}
+
+/** An answer, or in words why there is none. `ask` must stay the same as long as the question does. */
+function useAnswer<T>(ask: (signal: AbortSignal) => Promise<T>): { answer?: T; error?: string } {
+  const [state, setState] = useState<{ answer?: T; error?: string }>({});
+  useEffect(() => {
+    const controller = new AbortController();
+    setState({});
+    ask(controller.signal).then((answer) => setState({ answer }), (thrown: unknown) => {
+      if (!controller.signal.aborted) setState({ error: asApiError(thrown).message });
+    });
+    return () => controller.abort();
+  }, [ask]);
+  return state;
+}
+
+/** What of the recorded flows would have been decided otherwise: what was seen, beside what is possible. */
+function Seen({ answer, error }: { answer?: PreviewFlows; error?: string }) {
+  return (
+    <Stack gap="xs" component="section" aria-label="Recorded flows">
+      <Title order={2} size="h5">In the flows that were recorded{answer?.oldest ? ` since ${new Date(answer.oldest).toLocaleString()}` : ''}</Title>
+      {error !== undefined && <Alert color="red" variant="outline" styles={readable}>{error}</Alert>}
+      {!answer && error === undefined && <Loader size="sm" aria-label="The server decides recorded flows again" />}
+      {answer?.unavailable && <Text size="sm">Not shown: {answer.unavailable.reason}.</Text>}
+      {answer && !answer.unavailable && (
+        <>
+          <FlowChanges title="Newly denied" changes={answer.denied} none="Nothing that was seen would be denied that was allowed." />
+          <FlowChanges title="Newly allowed" changes={answer.allowed} none="Nothing that was seen would be allowed that was denied." />
+          <Text size="sm">{answer.unchanged.toLocaleString('en')} connections would be decided as they are now{answer.unknown > 0 && <>; of {answer.unknown.toLocaleString('en')} it is not known, since an end is gone</>}.</Text>
+        </>
+      )}
+    </Stack>
   );
 }
 
@@ -56,7 +87,6 @@ function Changes({ answer }: { answer: Preview }) {
           </Table>
         </Table.ScrollContainer>
       )}
-      <Text size="sm" c="dimmed">{answer.flows?.reason ?? 'Flows that would change: not seen by this version.'}</Text>
     </Stack>
   );
 }

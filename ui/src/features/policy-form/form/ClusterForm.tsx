@@ -2,6 +2,7 @@
 import { Button, Card, Group, NativeSelect, Stack, Text, Title } from '@mantine/core';
 import { insertItem, type Path, type Value } from '../document/edit';
 import { all, fields, list, number, set, text, word, words } from '../document/kubernetes';
+import { RuleCount } from './RuleCount';
 import { problemsAt, useForm } from './context';
 import { IsIsNot, NumberField, Section, TextField } from './fields';
 import { ItemActions } from './ItemActions';
@@ -38,7 +39,7 @@ function ClusterRules({ direction, rules }: { direction: 'ingress' | 'egress'; r
       <Title order={3} size="h5">{direction === 'ingress' ? 'Ingress' : 'Egress'} rules ({rules.length})</Title>
       {rules.map((rule, index) => {
         const at = [...path, index];
-        const name = `${direction} rule ${index + 1}`;
+        const name = `${direction} rule ${index}`;
         return (
           <Card key={index} withBorder padding="sm" role="group" aria-label={name}>
             <Stack gap="sm">
@@ -48,6 +49,7 @@ function ClusterRules({ direction, rules }: { direction: 'ingress' | 'egress'; r
                 <ItemActions name={name} path={path} index={index} count={rules.length} />
               </Group>
               <Text size="sm">{draft?.rules?.find((known) => known.direction === direction && known.rule === index)?.sentence}</Text>
+              <RuleCount direction={direction} index={index} />
               {problemsAt(draft, at).map((problem) => <Text key={problem.code + problem.message} size="sm" c="var(--mantine-color-error)">✕ {problem.message}{problem.hint ? `: ${problem.hint}` : ''}</Text>)}
               <Peers path={[...at, sides[direction]]} peers={list(fields(rule)[sides[direction]])} egress={direction === 'egress'} />
               <Protocols path={[...at, 'protocols']} protocols={list(fields(rule).protocols)} />

@@ -3,6 +3,7 @@ import { Button, Card, Checkbox, Group, NativeSelect, Stack, Text, TextInput, Ti
 import { insertItem, type Path } from '../document/edit';
 import { defaultTypes, fields, list, set, text, word, words } from '../document/kubernetes';
 import { pathName, useForm, useProblem } from './context';
+import { RuleCount } from './RuleCount';
 import { IsIsNot, NumberField, parsePort, Section, TextField } from './fields';
 import { ItemActions } from './ItemActions';
 import { LabelSelector } from './LabelSelector';
@@ -54,11 +55,11 @@ function KubernetesRules({ direction, rules }: { direction: 'ingress' | 'egress'
     <Stack gap="xs" role="region" aria-label={`${direction} rules`}>
       <Title order={3} size="h5">{direction === 'ingress' ? 'Ingress' : 'Egress'} rules ({rules.length})</Title>
       {rules.map((rule, index) => (
-        <Card key={index} withBorder padding="sm" role="group" aria-label={`${direction} rule ${index + 1}`}>
+        <Card key={index} withBorder padding="sm" role="group" aria-label={`${direction} rule ${index}`}>
           <Stack gap="sm">
             <Group justify="space-between">
-              <Text fw={600} size="sm">Allow {index + 1}</Text>
-              <ItemActions name={`${direction} rule ${index + 1}`} path={path} index={index} count={rules.length} />
+              <div><Text fw={600} size="sm">{index} · Allow</Text><RuleCount direction={direction} index={index} /></div>
+              <ItemActions name={`${direction} rule ${index}`} path={path} index={index} count={rules.length} />
             </Group>
             <Peers path={[...path, index, side]} peers={list(fields(rule)[side])} side={side} />
             <Ports path={[...path, index, 'ports']} ports={list(fields(rule).ports)} />

@@ -8,6 +8,7 @@ import { EntityFields, More } from './EntityFields';
 import { HttpFields } from './HttpFields';
 import { TextField } from './fields';
 import { ProtocolField } from './ProtocolField';
+import { RuleCount } from './RuleCount';
 import { readable } from './readable';
 
 /** The rule that is open: `ingress/0`; `isNew` while it has not been saved once. */
@@ -38,6 +39,7 @@ export function Rules({ policy, direction, open, onOpen, onCancel }: RulesProps)
       <Title order={3} size="h5">
         {type} policy rules ({rules.length})
       </Title>
+      {rules.length > 1 && <Text size="sm" c="dimmed">The first that matches decides. They are counted from 0, as in traces, logs and commands.</Text>}
       {inert && <Alert color="yellow" variant="outline" styles={readable}>These rules do nothing: {type} is not ticked under Type.</Alert>}
       {rules.length === 0 && (
         <Text size="sm">
@@ -101,7 +103,7 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
   const path = rulePath(direction, index);
   const said = draft?.rules?.find((known) => known.direction === direction && known.rule === index);
   const [problems, warnings] = [problemsAt(draft, path), warningsAt(draft, path)];
-  const name = `${direction} rule ${index + 1}`;
+  const name = `${direction} rule ${index}`;
   const list = rulesPath(direction);
   const move = (to: number, way: Control) => {
     apply((document) => moveItem(document, list, index, to));
@@ -115,11 +117,12 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
     <Card withBorder padding="xs" aria-label={name} role="group">
       <Group gap="xs" align="flex-start">
         <Badge data-action={rule.action} variant="default" style={{ flexShrink: 0 }}>
-          {index + 1} · {rule.action || 'no action'}
+          {index} · {rule.action || 'no action'}
         </Badge>
         <div style={{ flex: '1 1 220px', minWidth: 0, overflowWrap: 'anywhere' }}>
           {rule.name !== '' && <Text size="sm" fw={600}>{rule.name}</Text>}
           <Text size="sm">{said?.sentence ?? ruleInShort(rule)}</Text>
+          <RuleCount direction={direction} index={index} />
           {problems.map((problem) => <Text key={problem.code + problem.message} size="sm" c="var(--mantine-color-error)">✕ {problem.message}{problem.hint ? `: ${problem.hint}` : ''}</Text>)}
           {warnings.map((warning) => <Text key={warning.code + warning.message} size="sm">⚠ {warning.message}</Text>)}
         </div>
@@ -182,7 +185,7 @@ function RulePanel({ policy, direction, index, rule, isNew, onDone, onCancel }: 
             {isNew ? 'Create new policy rule' : 'Edit policy rule'}
           </Title>
           <Text size="sm">
-            {isNew ? 'Define' : 'Change'} {direction} policy rule {index + 1}
+            {isNew ? 'Define' : 'Change'} {direction} policy rule {index}
           </Text>
         </div>
         <Group align="flex-end" gap="xs">

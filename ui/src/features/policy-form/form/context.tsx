@@ -1,6 +1,7 @@
 import { createContext, useContext } from 'react';
 import type { Draft, FieldProblem, LabelKey, Namespace, PolicyApi, SelectKind, Tier, Warning } from '../api';
 import type { Edit, Path } from '../document/edit';
+import type { Counted } from '../editor/useCounts';
 import type { DocumentStore } from '../document/store';
 
 /** What every field of the form needs. */
@@ -11,6 +12,8 @@ export interface FormContext {
   later: DocumentStore['later'];
   flush: DocumentStore['flush'];
   draft: Draft | undefined;
+  /** What a rule that is stored as it stands did. */
+  counted: Counted;
   tiers: Tier[];
   namespaces: Namespace[];
   labels: (of: SelectKind | undefined) => LabelKey[];
