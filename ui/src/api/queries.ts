@@ -1,6 +1,7 @@
 /** What the pages ask, each with its key: the first word says what it is about, for invalidation. */
 import { infiniteQueryOptions, keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
 import { answer, api, ApiError, setCsrfToken } from './client';
+import { parseId } from './names';
 import type { operations } from './schema.gen';
 
 type Query<O extends keyof operations> = NonNullable<operations[O]['parameters']['query']>;
@@ -87,3 +88,14 @@ export const explainQuery = (body: { from: string; to: string; port?: string }) 
   queryOptions({ queryKey: ['explain', body], queryFn: ({ signal }) => answer(api.POST('/explain', { body, signal })), placeholderData: undefined });
 export const previewDeleteQuery = (id: string) =>
   queryOptions({ queryKey: ['preview', id], queryFn: ({ signal }) => answer(api.POST('/preview', { body: { delete: id, limit: 50 }, signal })), placeholderData: undefined });
+/** What saving a text would newly allow and deny; a staged policy is taken as if it were enforced. */
+export const previewQuery = (yaml: string) =>
+  queryOptions({ queryKey: ['preview', 'text', yaml], queryFn: ({ signal }) => answer(api.POST('/preview', { body: { yaml, limit: 50 }, signal })), placeholderData: undefined });
+/** An object as it is stored, as YAML. */
+export const storedQuery = (id: string) =>
+  queryOptions({ queryKey: ['policy', 'stored', id], queryFn: ({ signal }) => answer(api.GET('/objects', { params: { query: nameOf(id) }, signal })), placeholderData: undefined });
+
+function nameOf(id: string): Query<'getObject'> {
+  const { kind, namespace, name } = parseId(id);
+  return { kind, name, ...(namespace ? { namespace } : {}) };
+}

@@ -9,6 +9,7 @@ import { decideStaged } from '../../api/objects';
 import { stagedQuery } from '../../api/queries';
 import { CopyCommand } from '../../parts/copy';
 import { kindWord, PolicyLink } from '../../parts/names';
+import { SideBySide } from '../policies/side-by-side';
 import { FlowChanges } from '../../parts/flow-changes';
 import { Page } from '../../parts/page';
 import { Empty, Failure, QueryView } from '../../parts/query-view';
@@ -28,6 +29,7 @@ export function StagedPage() {
   const { since } = route.useSearch();
   const navigate = route.useNavigate();
   const [deed, setDeed] = useState<Deed>();
+  const [compared, setCompared] = useState<Schemas['StagedPolicy']>();
   const from = useMemo(() => (since ? new Date(Date.now() - hours[since] * 3_600_000).toISOString() : undefined), [since]);
   const query = useQuery(stagedQuery(from));
   return (
@@ -39,16 +41,19 @@ export function StagedPage() {
       <QueryView query={query}>{(report) => report.staged.length === 0
         ? <Empty title="Nothing is staged">A policy is staged when its kind is StagedNetworkPolicy, StagedGlobalNetworkPolicy or StagedKubernetesNetworkPolicy: save one as such in the <Link to="/policies/new">form</Link>.</Empty>
         : <>
-          <Policies all={report.staged} onDo={setDeed} />
+          <Policies all={report.staged} onDo={setDeed} onCompare={setCompared} />
           {report.flows ? <Empty title="What would change is not shown">{report.flows.reason}.</Empty> : <Changes report={report} />}
         </>}
       </QueryView>
+      <Modal opened={compared !== undefined} onClose={() => setCompared(undefined)} size="80%" title={compared ? `${shortName(compared.policy)}: staged and enforced` : ''} closeButtonProps={{ 'aria-label': 'Close' }}>
+        {compared && <SideBySide staged={compared.policy} replaces={compared.replaces || undefined} deletes={compared.action === 'Delete'} />}
+      </Modal>
       <Confirm deed={deed} onClose={() => setDeed(undefined)} />
     </Page>
   );
 }
 
-function Policies({ all, onDo }: { all: Schemas['StagedPolicy'][]; onDo: (deed: Deed) => void }) {
+function Policies({ all, onDo, onCompare }: { all: Schemas['StagedPolicy'][]; onDo: (deed: Deed) => void; onCompare: (policy: Schemas['StagedPolicy']) => void }) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Staged policies">
       <Table withTableBorder verticalSpacing={6}>
@@ -58,6 +63,7 @@ function Policies({ all, onDo }: { all: Schemas['StagedPolicy'][]; onDo: (deed: 
           <Table.Td>{kindWord(one.policy.split('/', 1)[0] ?? '')}</Table.Td>
           <Table.Td>{one.action === 'Delete' ? (one.replaces ? <>deletes <PolicyLink id={one.replaces} /></> : 'deletes what is not there') : one.replaces ? <>replaces <PolicyLink id={one.replaces} /></> : 'makes a new policy'}</Table.Td>
           <Table.Td><Group gap={6} wrap="nowrap" justify="flex-end">
+            <Button size="xs" variant="default" onClick={() => onCompare(one)} aria-label={`Compare ${shortName(one.policy)}`}>Compare…</Button>
             <Button size="xs" onClick={() => onDo({ policy: one.policy, action: 'enforce' })} aria-label={`Enforce ${shortName(one.policy)}`}>Enforce…</Button>
             <Button size="xs" variant="default" onClick={() => onDo({ policy: one.policy, action: 'discard' })} aria-label={`Discard ${shortName(one.policy)}`}>Discard…</Button>
           </Group></Table.Td>
