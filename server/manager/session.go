@@ -137,6 +137,15 @@ func (m *Manager) cookie(value string, age int) *http.Cookie {
 	return &http.Cookie{Name: m.cookieName(), Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: m.secure(), SameSite: http.SameSiteStrictMode}
 }
 
+// present is the name of a cookie that pages can read, and in which there is
+// nothing: where it is there is a session, and a page that is being loaded asks for
+// what it shows beside asking for the session.
+const present = "tierwall-session"
+
+func (m *Manager) presence(value string, age int) *http.Cookie {
+	return &http.Cookie{Name: present, Value: value, Path: "/", MaxAge: age, Secure: m.secure(), SameSite: http.SameSiteStrictMode}
+}
+
 // sessionOf returns the session that a request's cookie names, or nil.
 func (m *Manager) sessionOf(r *http.Request) *session {
 	c, err := r.Cookie(m.cookieName())
@@ -202,7 +211,9 @@ func (m *Manager) open(w http.ResponseWriter, s *session) {
 			v.cards()
 		}
 	}()
-	http.SetCookie(w, m.cookie(m.sessions.add(s), int(time.Until(s.expires).Seconds())))
+	age := int(time.Until(s.expires).Seconds())
+	http.SetCookie(w, m.cookie(m.sessions.add(s), age))
+	http.SetCookie(w, m.presence("1", age))
 }
 
 func (s *session) told() Session {
@@ -253,6 +264,7 @@ func (m *Manager) DeleteSession(w http.ResponseWriter, r *http.Request) {
 		m.sessions.drop(c.Value)
 	}
 	http.SetCookie(w, m.cookie("", -1))
+	http.SetCookie(w, m.presence("", -1))
 	w.WriteHeader(http.StatusNoContent)
 }
 

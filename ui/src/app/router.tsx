@@ -18,9 +18,9 @@ const login = createRoute({ getParentRoute: () => root, path: '/login', componen
 const policiesPage = lazyRouteComponent(() => import('../features/policies/page'), 'PoliciesPage');
 const newPolicyPage = lazyRouteComponent(() => import('./policy-routes'), 'NewPolicyRoute');
 
-/** What the largest pages are made of, asked for beside the session and not after it: where nobody is logged in, it is refused as well. */
+/** What the largest pages are made of, asked for beside the session and not after it. That there is a session, the server says in a cookie with nothing in it. */
 function ahead(client: QueryClient, { pathname, search }: { pathname: string; search: object }) {
-  if (client.getQueryData(sessionQuery.queryKey)) return;
+  if (client.getQueryData(sessionQuery.queryKey) || !document.cookie.split('; ').includes('tierwall-session=1')) return;
   if (pathname === '/policies') {
     void policiesPage.preload?.();
     void client.prefetchQuery(accessQuery);
