@@ -179,8 +179,9 @@ type Policy struct {
 	// Policy is Kind/namespace/name, as in reports.
 	Policy     string `json:"policy"`
 	Generation int64  `json:"generation"`
-	// Status and Message are those of the condition Programmed.
+	// Status, Reason and Message are those of the condition Programmed.
 	Status  string `json:"status"`
+	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message"`
 }
 

@@ -1,18 +1,9 @@
 package manager
 
 import (
-	"context"
 	"encoding/json"
 	"net/netip"
 	"slices"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/domain"
@@ -27,62 +18,17 @@ type learned struct {
 	leftOut int
 }
 
-// watchLearned follows what the server publishes of names, which may be another
-// process than this one.
-func (s *store) watchLearned(ctx context.Context) {
-	r := s.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace(s.namespace)
-	only := fields.OneTermEqualSelector(metav1.ObjectNameField, report.DomainsConfigMap).String()
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.FieldSelector = only
-			return r.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.FieldSelector = only
-			return r.Watch(ctx, o)
-		},
-	}
-	cache.NewReflectorWithOptions(lw, &unstructured.Unstructured{}, namesSink{s}, cache.ReflectorOptions{Name: "manager " + report.DomainsConfigMap}).RunWithContext(ctx)
-}
-
-// namesSink is the store of the reflector.
-type namesSink struct{ store *store }
-
-// Add implements cache.ReflectorStore.
-func (k namesSink) Add(o any) error { return k.Update(o) }
-
-// Update implements cache.ReflectorStore.
-func (k namesSink) Update(o any) error {
-	u, ok := o.(*unstructured.Unstructured)
-	if !ok {
-		return nil
-	}
-	text, _, _ := unstructured.NestedString(u.Object, "data", report.DomainsKey)
+// learnText reads what the server published of names; empty for nothing.
+func (s *store) learnText(text string) error {
 	var d report.Domains
-	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		k.store.log.Warn("what nodes told of domain names cannot be read", "configmap", k.store.namespace+"/"+report.DomainsConfigMap, "error", err)
-		return nil
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return err
+		}
 	}
-	k.store.learn(d)
+	s.learn(d)
 	return nil
 }
-
-// Delete implements cache.ReflectorStore.
-func (k namesSink) Delete(any) error {
-	k.store.learn(report.Domains{})
-	return nil
-}
-
-// Replace implements cache.ReflectorStore.
-func (k namesSink) Replace(list []any, _ string) error {
-	if len(list) == 0 {
-		return k.Delete(nil)
-	}
-	return k.Update(list[0])
-}
-
-// Resync implements cache.ReflectorStore.
-func (k namesSink) Resync() error { return nil }
 
 // learn takes over what is known of names.
 func (s *store) learn(d report.Domains) {

@@ -60,7 +60,7 @@ func TestPublished(t *testing.T) {
 	object := func(text string) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{"data": map[string]any{report.DomainsKey: text}}}
 	}
-	sink := namesSink{s}
+	sink := s.textSink(report.DomainsConfigMap, report.DomainsKey, s.learnText)
 	for _, text := range []string{`{"names":[{"name":"a.b","addresses":[{"addr":"192.0.2.1","seen":"2026-01-01T00:00:00Z","expires":"2026-01-01T00:00:00Z","nodes":["n"],"nodeCount":1}]}],"leftOut":3}`, "{"} {
 		if err := sink.Replace([]any{object(text)}, ""); err != nil {
 			t.Fatal(err)

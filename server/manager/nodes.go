@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/report"
+	"github.com/tierwall/tierwall/translate"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -65,9 +67,16 @@ func nodesIn(published string) ([]NodeStatus, error) {
 }
 
 // program takes note of what a policy's status says of nodes. Kubernetes'
-// NetworkPolicies have no status.
+// NetworkPolicies have no status: of them it notes the generation, to know whether
+// what is published is of it.
 func (s *store) program(kind manifest.Kind, o any) {
 	u, ok := o.(*unstructured.Unstructured)
+	if ok && kind.Name == translate.KindKubernetesNetworkPolicy {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.generations[verdict.PolicyID{Kind: kind.Name, Namespace: u.GetNamespace(), Name: u.GetName()}.String()] = u.GetGeneration()
+		return
+	}
 	if !ok || !slices.Contains([]string{v3.KindNetworkPolicy, v3.KindGlobalNetworkPolicy, "ClusterNetworkPolicy"}, kind.Name) {
 		return
 	}
@@ -84,6 +93,27 @@ func (s *store) program(kind manifest.Kind, o any) {
 		delete(s.programmed, name)
 	}
 	s.tell(change{kind: kind.Name})
+}
+
+// publish takes over what the server published of policies without a status.
+func (s *store) publish(text string) error {
+	now := map[string]report.Policy{}
+	if text != "" {
+		var list []report.Policy
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			return err
+		}
+		for _, p := range list {
+			now[p.Policy] = p
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !maps.Equal(s.published, now) {
+		s.published = now
+		s.tell(change{kind: translate.KindKubernetesNetworkPolicy})
+	}
+	return nil
 }
 
 func programmedOf(u *unstructured.Unstructured) (Programmed, bool) {
@@ -109,13 +139,16 @@ func nameOf(k model.Key) string {
 	return verdict.PolicyID{Kind: k.PolicyKind, Namespace: k.Namespace, Name: k.Name}.String()
 }
 
-// programmed fills in what the policies' status says of nodes.
+// programmed fills in what the policies' status says of nodes, or what is published
+// of those that have none.
 func (v *view) programmed(cards []PolicyCard) {
 	v.store.mu.Lock()
 	defer v.store.mu.Unlock()
 	for i := range cards {
 		if p, ok := v.store.programmed[cards[i].Id]; ok {
 			cards[i].Programmed = &p
+		} else if p, ok := v.store.published[cards[i].Id]; ok {
+			cards[i].Programmed = &Programmed{Done: p.Status == string(metav1.ConditionTrue), Message: p.Message, Reason: p.Reason, Current: p.Generation == v.store.generations[cards[i].Id]}
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -98,6 +99,48 @@ func TestStatusIsNoChange(t *testing.T) {
 	_ = k.Replace([]any{}, "9")
 	if len(k.store.now().state.Policies) > 0 || len(k.store.programmed) > 0 {
 		t.Error("what is gone is still there")
+	}
+}
+
+// TestPublishedPolicies: a policy whose kind has no status has that of the list
+// which the server publishes, and it is known whether that is of what it is now.
+func TestPublishedPolicies(t *testing.T) {
+	k := newSink(t, "KubernetesNetworkPolicy")
+	const id = "KubernetesNetworkPolicy/blue/be"
+	sink := k.store.textSink(report.PoliciesConfigMap, report.PoliciesKey, k.store.publish)
+	list := func(text string) []any {
+		return []any{&unstructured.Unstructured{Object: map[string]any{"data": map[string]any{report.PoliciesKey: text}}}}
+	}
+	told := func() *Programmed {
+		cards := []PolicyCard{{Id: id}}
+		(&view{store: k.store}).programmed(cards)
+		return cards[0].Programmed
+	}
+	policy := parse(t, "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: blue, name: be, generation: 2}, spec: {podSelector: {}}}")
+	if err := k.Add(policy); err != nil {
+		t.Fatal(err)
+	}
+	changes, stop := k.store.listen()
+	defer stop()
+	const published = `[{"policy":"` + id + `","generation":2,"status":"False","reason":"Pending","message":"1 of 2 nodes"}]`
+	for _, text := range []string{published, published, "["} { // the last cannot be read
+		if err := sink.Replace(list(text), ""); err != nil {
+			t.Fatal(err)
+		}
+		if p := told(); p == nil || *p != (Programmed{Message: "1 of 2 nodes", Reason: "Pending", Current: true}) {
+			t.Errorf("%s: %+v", text, p)
+		}
+	}
+	if len(changes) != 1 {
+		t.Errorf("told %d times", len(changes))
+	}
+	policy = policy.DeepCopy()
+	policy.SetGeneration(3)
+	if _ = k.Update(policy); told() == nil || told().Current {
+		t.Errorf("of another generation: %+v", told())
+	}
+	if _ = sink.Replace(nil, ""); told() != nil {
+		t.Errorf("after the list is gone: %+v", told())
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/tierwall/tierwall/compile"
 	"github.com/tierwall/tierwall/manifest"
 	"github.com/tierwall/tierwall/model"
+	"github.com/tierwall/tierwall/report"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/translate"
 )
@@ -57,10 +58,14 @@ type store struct {
 	// programmed is what the policies' status says, by Kind/namespace/name; it is
 	// in no snapshot, since nothing else follows from it.
 	programmed map[string]Programmed
-	listed     map[string]bool // kinds whose first list has come
-	seen       time.Time       // when the API server last answered
-	away       string          // why it does not; empty if it does
-	waiting    map[chan change]bool
+	// published is the same of policies whose kind has no status, and generations
+	// what those are at.
+	published   map[string]report.Policy
+	generations map[string]int64
+	listed      map[string]bool // kinds whose first list has come
+	seen        time.Time       // when the API server last answered
+	away        string          // why it does not; empty if it does
+	waiting     map[chan change]bool
 
 	engineMu sync.Mutex
 	engine   *compile.Compiler // of the whole state
@@ -85,7 +90,7 @@ func newStore(config *rest.Config, namespace string, log *slog.Logger) (*store, 
 	}
 	return &store{
 		log: log, client: client, namespace: namespace, probe: core.Discovery().RESTClient(), state: model.NewState(), problems: map[string][]model.Problem{},
-		programmed: map[string]Programmed{}, listed: map[string]bool{}, waiting: map[chan change]bool{}, engine: compile.New(compile.Options{}), tablesOf: -1,
+		programmed: map[string]Programmed{}, generations: map[string]int64{}, listed: map[string]bool{}, waiting: map[chan change]bool{}, engine: compile.New(compile.Options{}), tablesOf: -1,
 	}, nil
 }
 
@@ -118,7 +123,8 @@ func (s *store) run(ctx context.Context) {
 		all.Go(func() { reflector.RunWithContext(ctx) })
 	}
 	all.Go(func() { s.watchServer(ctx) })
-	all.Go(func() { s.watchLearned(ctx) })
+	all.Go(func() { s.follow(ctx, report.DomainsConfigMap, report.DomainsKey, s.learnText) })
+	all.Go(func() { s.follow(ctx, report.PoliciesConfigMap, report.PoliciesKey, s.publish) })
 	all.Wait()
 }
 
@@ -272,6 +278,7 @@ func (s *store) apply(kind manifest.Kind, changes []model.Change, problems map[s
 	for _, c := range changes {
 		if c.Object == nil {
 			delete(s.programmed, nameOf(c.Key))
+			delete(s.generations, nameOf(c.Key))
 		}
 	}
 	for object, p := range problems {

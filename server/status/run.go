@@ -232,7 +232,7 @@ func (s *Status) show(all []write) []write {
 		if s.kinds[w.kind].kind != "" {
 			return false
 		}
-		s.shown[w.key] = report.Policy{Policy: w.key, Generation: w.condition.ObservedGeneration, Status: string(w.condition.Status), Message: w.condition.Message}
+		s.shown[w.key] = report.Policy{Policy: w.key, Generation: w.condition.ObservedGeneration, Status: string(w.condition.Status), Reason: w.condition.Reason, Message: w.condition.Message}
 		s.shownNew = true
 		return true
 	})
