@@ -200,13 +200,16 @@ func (w *world) tryApply(text string) error {
 func (w *world) kubectl(in string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 30*time.Second)
 	defer cancel()
-	program := "kubectl"
-	if p := os.Getenv("KUBECTL"); p != "" {
-		program = p
-	}
-	c := exec.CommandContext(ctx, program, append([]string{"--kubeconfig", w.kubeconfig, "-n", w.namespace}, args...)...)
+	c := exec.CommandContext(ctx, kubectlProgram(), append([]string{"--kubeconfig", w.kubeconfig, "-n", w.namespace}, args...)...)
 	c.Stdin = strings.NewReader(in)
 	return c.CombinedOutput()
+}
+
+func kubectlProgram() string {
+	if p := os.Getenv("KUBECTL"); p != "" {
+		return p
+	}
+	return "kubectl"
 }
 
 // dropPolicy deletes a NetworkPolicy of the world's namespace.
