@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
-	"os"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -120,6 +118,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	hurry()
 	a := newAgent(o)
 	for _, s := range all {
 		a.waiting[fmt.Sprintf("%T", s.object)] = true
@@ -160,7 +159,7 @@ func Run(ctx context.Context, o Options) error {
 	watch := &hostWatch{events: make(chan hostEvent, 256), log: o.Log, buffer: receiveBuffer}
 	go watch.run(ctx)
 	updates := make(chan update, 1024)
-	watchAPI(ctx, all, updates, o.Log)
+	watchAPI(ctx, all, updates, a.versions != nil, o.Log)
 	return a.loop(ctx, updates, watch.events, questions)
 }
 
@@ -419,10 +418,11 @@ func (a *agent) apply(ctx context.Context) error {
 	}
 	a.applied++
 	a.cutter.changed()
-	a.recorder.placed(ctx, a.places, moved)
+	a.recorder.placed(a.places, moved)
 	a.set = now
 	a.health.ready()
 	a.report(c, began)
+	a.recorder.start(ctx)
 	return nil
 }
 
@@ -473,18 +473,8 @@ func (a *agent) report(c dataplane.Change, began time.Time) {
 func (a *agent) look() {
 	if len(a.waiting) == 0 {
 		a.metrics.problems.Set(float64(a.watcher.check(a.near)))
-		a.started.Do(economize)
+		a.started.Do(func() { go economize(a.Log) })
 	}
-}
-
-// economize gives back what the lists took, which is most of what the process has
-// after its start, and keeps it from taking as much again: from now on it makes
-// little that it throws away. GOGC, where it is set, stands.
-func economize() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
-	go debug.FreeOSMemory()
 }
 
 // lookAround finds what has been amiss for a while.

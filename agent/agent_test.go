@@ -27,7 +27,7 @@ func namespace(name, version string) *corev1.Namespace {
 // list, in the same update as what is in it.
 func TestSink(t *testing.T) {
 	updates := make(chan update, 4)
-	s := &sink{ctx: t.Context(), updates: updates, known: map[model.Key]int64{}, name: "namespaces"}
+	s := &sink{ctx: t.Context(), updates: updates, known: map[model.Key]int64{}, name: "namespaces", versions: true}
 	for _, step := range []struct {
 		name     string
 		do       func() error

@@ -62,7 +62,7 @@ func newRig(t *testing.T, before ...func(*agent)) *rig {
 		f(r.agent)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	r.pods = &sink{ctx: ctx, updates: r.updates, known: map[model.Key]int64{}, name: "pods"}
+	r.pods = &sink{ctx: ctx, updates: r.updates, known: map[model.Key]int64{}, name: "pods", versions: true}
 	ended := make(chan error)
 	go func() { ended <- r.agent.loop(ctx, r.updates, r.host, r.questions) }()
 	t.Cleanup(func() {

@@ -27,6 +27,9 @@ type recorder struct {
 	sender    *flows.Sender
 	log       *slog.Logger
 	runs      bool
+	// unseen is the world as it came before the first tables were in the kernel,
+	// which does not wait for its being written down here.
+	unseen []model.Change
 
 	mu sync.Mutex
 	// hosts are the host endpoints by interface, names those of indexes that
@@ -76,9 +79,8 @@ func (r *recorder) unlogged(packets uint64) {
 	}
 }
 
-// placed learns which interfaces endpoints have, when that changed, and begins
-// to listen when the first tables are in the kernel.
-func (r *recorder) placed(ctx context.Context, p *places, moved map[verdict.EndpointID][]string) {
+// placed learns which interfaces endpoints have, when that changed.
+func (r *recorder) placed(p *places, moved map[verdict.EndpointID][]string) {
 	if r == nil {
 		return
 	}
@@ -95,10 +97,19 @@ func (r *recorder) placed(ctx context.Context, p *places, moved map[verdict.Endp
 		clear(r.names)
 		r.mu.Unlock()
 	}
-	if r.runs {
+}
+
+// start begins to listen, once the first tables are in the kernel.
+func (r *recorder) start(ctx context.Context) {
+	if r == nil || r.runs {
 		return
 	}
-	if r.runs = true; r.plane.Recording().Group == 0 {
+	r.runs = true
+	for _, c := range r.unseen {
+		r.directory.See(c)
+	}
+	r.unseen = nil
+	if r.plane.Recording().Group == 0 {
 		return // the kernel cannot, which the dataplane has said
 	}
 	go r.sender.Run(ctx)

@@ -33,7 +33,7 @@ type update struct {
 	changes  []model.Change
 	problems []model.Problem
 	// versions are the resource versions of the objects of changes; empty for
-	// one that is gone.
+	// one that is gone, nil if nobody asks for them.
 	versions map[model.Key]string
 	listed   string
 	// kind and version are how far the API has told of a kind of policy that has
@@ -42,7 +42,12 @@ type update struct {
 	changed       bool
 }
 
-func newUpdate() update { return update{versions: map[model.Key]string{}} }
+// at notes the version of an object; empty for one that is gone.
+func (u *update) at(key model.Key, version string) {
+	if u.versions != nil {
+		u.versions[key] = version
+	}
+}
 
 // source is one kind of object that is watched.
 type source struct {
@@ -110,13 +115,14 @@ func policyClient(config *rest.Config, group schema.GroupVersion, install func(*
 	return client, nil
 }
 
-// watchAPI follows all sources until the context ends and sends what they say.
-func watchAPI(ctx context.Context, all []source, updates chan<- update, log *slog.Logger) {
+// watchAPI follows all sources until the context ends and sends what they say, with
+// the versions of the objects if somebody may ask for them.
+func watchAPI(ctx context.Context, all []source, updates chan<- update, versions bool, log *slog.Logger) {
 	// client-go would print a line for each kind and attempt: ours is enough
 	quiet := klog.NewContext(ctx, logr.Discard())
 	api := &answers{log: log, failing: map[string]bool{}}
 	for _, s := range all {
-		sink := &sink{ctx: ctx, updates: updates, known: map[model.Key]int64{}, name: fmt.Sprintf("%T", s.object), kind: statusKind(s.object)}
+		sink := &sink{ctx: ctx, updates: updates, known: map[model.Key]int64{}, name: fmt.Sprintf("%T", s.object), kind: statusKind(s.object), versions: versions}
 		lw := cache.NewListWatchFromClient(s.client, s.name, "", fields.Everything())
 		if s.optional {
 			lw.ListWithContextFunc = orNone(lw.ListWithContextFunc, s.name, log)
@@ -199,6 +205,16 @@ type sink struct {
 	name  string
 	// kind is that of policies that have a status; empty for others.
 	kind string
+	// versions says that somebody may ask for the versions of objects.
+	versions bool
+}
+
+// update is an empty one.
+func (s *sink) update() update {
+	if s.versions {
+		return update{versions: map[model.Key]string{}}
+	}
+	return update{}
 }
 
 func (s *sink) send(u update) {
@@ -254,7 +270,7 @@ func (s *sink) Add(o any) error { return s.Update(o) }
 
 // Update implements cache.ReflectorStore.
 func (s *sink) Update(o any) error {
-	u := newUpdate()
+	u := s.update()
 	s.put(&u, o)
 	s.send(u)
 	return nil
@@ -263,7 +279,7 @@ func (s *sink) Update(o any) error {
 // Delete implements cache.ReflectorStore.
 func (s *sink) Delete(o any) error {
 	if key, ok := translate.Key(o); ok {
-		u := newUpdate()
+		u := s.update()
 		s.drop(&u, key)
 		if m, ok := o.(metav1.Object); ok {
 			u.kind, u.version, u.changed = s.kind, m.GetResourceVersion(), true
@@ -277,7 +293,7 @@ func (s *sink) Delete(o any) error {
 // in it is deleted; all that is in one update, so that nothing is enforced
 // between.
 func (s *sink) Replace(list []any, version string) error {
-	u := newUpdate()
+	u := s.update()
 	u.listed = s.name
 	gone := s.known
 	s.known = make(map[model.Key]int64, len(list))
@@ -308,13 +324,13 @@ func (s *sink) put(u *update, o any) {
 	old, known := s.known[t.key]
 	u.kind, u.version, u.changed = s.kind, t.ResourceVersion, !known || old != t.Generation
 	s.known[t.key] = t.Generation
-	u.versions[t.key] = t.ResourceVersion
+	u.at(t.key, t.ResourceVersion)
 	u.problems = append(u.problems, t.problems...)
 	u.changes = append(u.changes, model.Change{Key: t.key, Object: t.object})
 }
 
 func (s *sink) drop(u *update, key model.Key) {
 	delete(s.known, key)
-	u.versions[key] = ""
+	u.at(key, "")
 	u.changes = append(u.changes, model.Change{Key: key})
 }
