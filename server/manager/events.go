@@ -25,6 +25,8 @@ func (m *Manager) Events(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Accel-Buffering", "no")
 	e := &events{manager: m, session: s, w: w, out: http.NewResponseController(w), kinds: map[string]bool{}}
 	e.send("change") // so that the client knows that it is connected, and as of when
+	_, why := m.store.asOf()
+	e.flipped = why != "" // what is already so when it connects is told as well
 	tick, comment := time.NewTicker(eventsEvery), time.NewTicker(commentEvery)
 	defer tick.Stop()
 	defer comment.Stop()

@@ -30,6 +30,11 @@ func (m *Manager) ListNodes(w http.ResponseWriter, r *http.Request) {
 	}
 	namespace := cmp.Or(m.options.Namespace, report.Namespace)
 	out := NodeList{Nodes: []NodeStatus{}, View: v.info()}
+	if !out.View.Live {
+		out.Reason = text("the list of nodes is read from the Kubernetes API, which is away")
+		answer(w, out)
+		return
+	}
 	list, err := s.core.CoreV1().ConfigMaps(namespace).Get(r.Context(), report.ConfigMap, metav1.GetOptions{})
 	switch {
 	case apierrors.IsForbidden(err):

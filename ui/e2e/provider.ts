@@ -17,6 +17,8 @@ export interface RunningProvider {
   caFile: string;
   /** The parameters of each request for a login, the newest last. */
   asked: URLSearchParams[];
+  /** With this the provider tells where it would send the browser back to, instead of doing it. */
+  hold: boolean;
   /** How many codes were exchanged for tokens. */
   exchanged: number;
   stop: () => void;
@@ -48,12 +50,13 @@ export async function startProvider(manager: string): Promise<RunningProvider> {
       return grant;
     },
   });
-  const running: RunningProvider = { issuer, caFile, asked: [], exchanged: 0, stop: () => {} };
+  const running: RunningProvider = { issuer, caFile, asked: [], hold: false, exchanged: 0, stop: () => {} };
   provider.on('grant.success', () => { running.exchanged++; });
   const others = provider.callback();
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const url = new URL(request.url ?? '/', issuer);
     if (url.pathname === '/auth') running.asked.push(url.searchParams);
+    if (running.hold) holdBack(response);
     if (!url.pathname.startsWith('/interaction/')) return others(request, response);
     if (request.method !== 'POST') {
       response.setHeader('content-type', 'text/html; charset=utf-8');
@@ -71,6 +74,19 @@ export async function startProvider(manager: string): Promise<RunningProvider> {
     rmSync(dir, { recursive: true, force: true });
   };
   return running;
+}
+
+/** Makes a page of a redirect to the Manager, with the address in it. */
+function holdBack(response: ServerResponse): void {
+  const end = response.end.bind(response);
+  response.end = ((...all: unknown[]) => {
+    const to = String(response.getHeader('location') ?? '');
+    if (!to.includes('/login/oidc/callback')) return (end as (...all: unknown[]) => ServerResponse)(...all);
+    for (const name of ['location', 'content-length']) response.removeHeader(name);
+    response.statusCode = 200;
+    response.setHeader('content-type', 'text/plain');
+    return end(to);
+  }) as typeof response.end;
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

@@ -38,7 +38,7 @@ export class Node {
     try {
       this.#server.kubectl(['create', 'serviceaccount', 'agent', '-n', 'tierwall']);
     } catch (thrown) {
-      if (!String(thrown).includes('AlreadyExists')) throw thrown;
+      if (!String(thrown).includes('already exists')) throw thrown;
     }
   }
 

@@ -51,3 +51,8 @@ export function kubectl(verb: string, id: string, rest = ''): string {
 export function quote(word: string): string {
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
+
+/** Labels that the system gives to everything: they say nothing about one thing. */
+export function isInternal(key: string): boolean {
+  return /^(projectcalico\.org|pcns\.projectcalico\.org|pcsa\.projectcalico\.org)\/|^kubernetes\.io\/metadata\.name$/.test(key);
+}

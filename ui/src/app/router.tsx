@@ -4,13 +4,18 @@ import { ApiError } from '../api/client';
 import { accessQuery, boardQuery, sessionQuery } from '../api/queries';
 import { HomePage } from '../features/home/page';
 import { LoginPage } from '../features/login/page';
+import { Page } from '../parts/page';
 import { Empty, Failure } from '../parts/query-view';
 import { flag, list, localPath, oneOf, optional, text, whole } from './search';
 import { Shell } from './shell';
 
+function NoSuchPage() {
+  return <Page title="There is no such page"><Empty title="The address leads nowhere">It may be mistyped, or of another version. <Link to="/">Home</Link></Empty></Page>;
+}
+
 const root = createRootRouteWithContext<{ client: QueryClient }>()({
   component: Outlet,
-  notFoundComponent: () => <Empty title="There is no such page"><Link to="/">Home</Link></Empty>,
+  notFoundComponent: NoSuchPage,
 });
 
 const login = createRoute({ getParentRoute: () => root, path: '/login', component: LoginPage, validateSearch: (raw: Record<string, unknown>) => optional({ next: localPath(raw, 'next') }) });
@@ -100,7 +105,7 @@ const flows = createRoute({
   getParentRoute: () => app, path: '/flows', component: lazyRouteComponent(() => import('../features/flows/page'), 'FlowsPage'),
   validateSearch: (raw: Record<string, unknown>) => optional({
     verdict: oneOf(raw, 'verdict', ['allow', 'deny']), namespace: list(raw, 'namespace'), endpoint: text(raw, 'endpoint'), policy: text(raw, 'policy'), port: whole(raw, 'port'),
-    since: oneOf(raw, 'since', ['5m', '1h', '24h']), newly: oneOf(raw, 'newly', ['denied', 'allowed', 'any']),
+    since: oneOf(raw, 'since', ['5m', '1h', '24h']), newly: oneOf(raw, 'newly', ['denied', 'allowed', 'any']), event: oneOf(raw, 'event', ['connection', 'log']),
   }),
 });
 const staged = createRoute({

@@ -36,7 +36,9 @@ export function Shell() {
       <AppShell.Navbar p="xs" className="nav" aria-label="Main">
         {places.map(([to, name]) => <Link key={to} to={to} activeOptions={{ exact: to === '/', includeSearch: false }}>{name}</Link>)}
       </AppShell.Navbar>
-      <AppShell.Main id="content" tabIndex={-1}><Outlet /></AppShell.Main>
+      <AppShell.Main id="content" tabIndex={-1}>
+        {live !== 'live' && live !== 'connecting' && <Text size="sm" fw={600} mb="xs" hiddenFrom="xs" role="status">⚠ {words[live]}</Text>}
+        <Outlet /></AppShell.Main>
       <LoginAgain />
     </AppShell>
   );

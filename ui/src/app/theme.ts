@@ -13,5 +13,5 @@ export const theme = createTheme({
   focusRing: 'auto',
   cursorType: 'pointer',
   // What a field is about stands under it: fields in a row then stand in a row.
-  components: { InputWrapper: { defaultProps: { inputWrapperOrder: ['label', 'input', 'description', 'error'] } }, Badge: { defaultProps: { tt: 'none', variant: 'default' } }, Anchor: { defaultProps: { underline: 'always' } } },
+  components: { InputWrapper: { defaultProps: { inputWrapperOrder: ['label', 'input', 'description', 'error'] } }, Alert: { defaultProps: { variant: 'outline', styles: { title: { color: 'var(--mantine-color-text)' } } } }, Badge: { defaultProps: { tt: 'none', variant: 'default' } }, Anchor: { defaultProps: { underline: 'always' } } },
 });

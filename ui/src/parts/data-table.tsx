@@ -19,7 +19,7 @@ export function DataTable<Row>({ label, columns, rows, rowKey, sorting }: { labe
     <div className="scroll" tabIndex={0} role="region" aria-label={label}>
       <Table striped withTableBorder verticalSpacing={6}>
         <Table.Thead><Table.Tr>{columns.map((column) => <Heading key={column.header} column={column} sorting={sorting} />)}</Table.Tr></Table.Thead>
-        <Table.Tbody>{rows.map((row) => <Table.Tr key={rowKey(row)}>{columns.map((column) => <Table.Td key={column.header}>{column.cell(row)}</Table.Td>)}</Table.Tr>)}</Table.Tbody>
+        <Table.Tbody>{rows.map((row) => <Table.Tr key={rowKey(row)}>{columns.map((column, at) => <Table.Td key={column.header}>{at === 0 ? <div className="name">{column.cell(row)}</div> : column.cell(row)}</Table.Td>)}</Table.Tr>)}</Table.Tbody>
       </Table>
     </div>
   );

@@ -7,7 +7,8 @@ import type { Permission } from '../api/access';
  * reached by keyboard and is read out, so that the reason is there for everyone.
  */
 export function Gated({ permission, onClick, children, ...rest }: { permission: Permission; onClick: () => void; children: ReactNode } & ButtonProps) {
-  const why = permission.allowed ? undefined : `You may not: this needs ${permission.missing ?? 'a right that you do not have'}`;
+  // What is not known yet, the server's answer to the deed says.
+  const why = permission.allowed || permission.unknown ? undefined : `You may not: this needs ${permission.missing ?? 'a right that you do not have'}`;
   const button = (
     <Button {...rest} aria-disabled={why ? true : undefined} data-disabled={why ? true : undefined} aria-description={why} onClick={(event) => (why ? event.preventDefault() : onClick())}>
       {children}

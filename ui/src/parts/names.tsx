@@ -1,11 +1,16 @@
-import { Anchor, Badge, Group, Text } from '@mantine/core';
+import { Anchor, Group, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { parseId, routeParams, shortName } from '../api/names';
+import { isInternal, parseId, routeParams, shortName } from '../api/names';
 
 const kinds: Record<string, string> = {
   NetworkPolicy: 'namespaced', GlobalNetworkPolicy: 'global', KubernetesNetworkPolicy: 'Kubernetes', ClusterNetworkPolicy: 'cluster (Kubernetes)',
   StagedNetworkPolicy: 'staged', StagedGlobalNetworkPolicy: 'staged, global', StagedKubernetesNetworkPolicy: 'staged, Kubernetes',
 };
+
+/** What kind of policy a staged one becomes, in a word. */
+export function enforcedKindWord(kind: string): string {
+  return kindWord(kind.replace(/^Staged/, ''));
+}
 
 /** What kind of policy, in a word. */
 export function kindWord(kind: string): string {
@@ -20,11 +25,6 @@ export function PolicyLink({ id, children }: { id: string; children?: string }) 
 
 export function EndpointLink({ of }: { of: string }) {
   return <Anchor inherit component={Link} to={'/endpoint' as string} search={{ ref: of } as never}>{of}</Anchor>;
-}
-
-/** Labels that the system gives to everything: they say nothing about one thing. */
-export function isInternal(key: string): boolean {
-  return /^(projectcalico\.org|pcns\.projectcalico\.org|pcsa\.projectcalico\.org)\/|^kubernetes\.io\/metadata\.name$/.test(key);
 }
 
 /** Labels as text: what is in them is never markup. What the system gives to everything is folded away. */
@@ -42,5 +42,5 @@ export function LabelList({ labels }: { labels: Record<string, string> }) {
 }
 
 function LabelBadge({ name, value }: { name: string; value: string }) {
-  return <Badge radius="sm" fw={400} maw={260} title={`${name}: ${value}`}>{name}: {value}</Badge>;
+  return <span className="label" title={`${name}: ${value}`}>{name}: {value}</span>;
 }

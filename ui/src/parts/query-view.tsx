@@ -28,7 +28,7 @@ function ViewNotes({ view }: { view: Schemas['View'] }) {
   return (
     <>
       {!view.live && <Alert color="yellow" variant="outline" title="The Kubernetes API is away" role="status">
-        This is what was known at <time dateTime={view.asOf}>{new Date(view.asOf).toLocaleString()}</time>. {view.reason}
+        This is what was known at <time dateTime={view.asOf}>{new Date(view.asOf).toLocaleString('en-GB')}</time>. {view.reason && sentence(view.reason)}
       </Alert>}
       {view.hidden.length > 0 && <details>
         <summary>{hiddenWords(view.hidden)}</summary>
@@ -65,8 +65,8 @@ function Loading() {
 export function Failure({ error, retry }: { error: Error; retry?: () => void }) {
   const problem = error instanceof ApiError ? error.problem : undefined;
   return (
-    <Alert color="red" variant="outline" role="alert" title={titleOf(error)} styles={{ title: { color: 'var(--mantine-color-text)' } }}>
-      <Text size="sm">{error.message}</Text>
+    <Alert color="red" variant="outline" role="alert" title={titleOf(error)}>
+      <Text size="sm">{error instanceof ApiError && error.status === 0 ? 'It may be starting, or the network to it is down. What is enforced is not affected.' : sentence(error.message)}</Text>
       {problem?.missing && <Text size="sm">Missing: <Code>{problem.missing}</Code></Text>}
       {problem?.problems?.length ? <List size="sm">{problem.problems.map((one, at) => <List.Item key={at}>
         {one.path && <Code>{one.path}</Code>} {one.message}{one.hint ? ` (${one.hint})` : ''}
@@ -85,12 +85,17 @@ function titleOf(error: Error): string {
   return error.status >= 500 ? 'The server could not do it' : 'The server refused it';
 }
 
+/** A reason as a sentence: servers begin theirs with a small letter, to be put after others. */
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?:]$/.test(text) ? '' : '.'}`;
+}
+
 /** Nothing to show, and the reason. */
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="end" role="status">
       <Text fw={600}>{title}</Text>
-      <Text size="sm" c="dimmed" component="div">{children}</Text>
+      <Text size="sm" c="dimmed" component="div">{typeof children === 'string' ? sentence(children) : children}</Text>
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { Text } from '@mantine/core';
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import type { Schemas } from '../../api/client';
+import { isInternal } from '../../api/names';
 import { cellName, cellSign, moved, seenWords } from './words';
 
 interface Props {
@@ -43,7 +44,7 @@ export function Matrix({ data, onOpen }: Props) {
                 <button type="button" tabIndex={r === row && c === column ? 0 : -1} onFocus={() => setAt([r, c])} onClick={() => onOpen(from.example, to.example)}>
                   <span className="visually-hidden">{from.title} to {to.title}: {cellName(cell)}</span>
                   <span aria-hidden>{cellSign(cell)}</span>
-                  {seenWords(cell, data.observed.available) && <small>{seenWords(cell, data.observed.available)}</small>}
+                  {seenWords(cell, Boolean(data.observed.records)) && <small>{seenWords(cell, Boolean(data.observed.records))}</small>}
                 </button>
               </td>
             );
@@ -56,10 +57,10 @@ export function Matrix({ data, onOpen }: Props) {
 
 /** A group by one of its members, with the labels that all of them have. */
 export function GroupName({ group }: { group: Schemas['ConnectivityGroup'] }) {
-  const labels = Object.entries(group.labels ?? {}).filter(([key]) => !key.startsWith('projectcalico.org/'));
+  const labels = Object.entries(group.labels ?? {}).filter(([key]) => !isInternal(key));
   return (
     <div title={`${group.refs.join(', ')}${group.count > group.refs.length ? ' …' : ''}`}>
-      <Text size="sm" fw={600} lineClamp={2}>{group.title}</Text>
+      <Text size="sm" fw={600}>{group.kind === 'addresses' ? group.title : group.example}{group.count > 1 && <Text span size="xs" fw={400}> +{(group.count - 1).toLocaleString('en')}</Text>}</Text>
       {labels.length > 0 && <Text size="xs" fw={400} c="dimmed" lineClamp={2}>{labels.map(([key, value]) => `${key}=${value}`).join(', ')}</Text>}
     </div>
   );

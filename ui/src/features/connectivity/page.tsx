@@ -1,4 +1,4 @@
-import { Button, Paper, Stack, Text } from '@mantine/core';
+import { Button, Group, Paper, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { connectivityQuery, matrixSize } from '../../api/queries';
@@ -59,10 +59,10 @@ interface WindowsProps {
 /** Which part of the matrix is shown, and the ways to the rest. */
 function Windows({ data, onRow, onColumn }: WindowsProps) {
   return (
-    <Stack gap={4}>
+    <Group gap="md">
       <WindowOf what="sources" first={data.row} shown={data.rows.length} total={data.totalRows} onFirst={onRow} />
       <WindowOf what="destinations" first={data.column} shown={data.columns.length} total={data.totalColumns} onFirst={onColumn} />
-    </Stack>
+    </Group>
   );
 }
 

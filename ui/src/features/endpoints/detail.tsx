@@ -34,7 +34,7 @@ function Detail({ detail }: { detail: Schemas['EndpointDetail'] }) {
       <Paper withBorder p="sm">
         <Group gap="lg">{facts.filter(([, value]) => value).map(([name, value]) => <div key={name}><Text size="xs" c="dimmed">{name}</Text><Text size="sm">{value}</Text></div>)}</Group>
         <Text size="xs" c="dimmed" mt="xs">Labels</Text><LabelList labels={endpoint.labels} />
-        {Object.keys(detail.inherited).length > 0 && <><Text size="xs" c="dimmed" mt="xs">Inherited from its profiles</Text><LabelList labels={detail.inherited} /></>}
+        {inheritedFrom(detail.inherited).map(({ title, labels }) => <div key={title}><Text size="xs" c="dimmed" mt="xs">{title}</Text><LabelList labels={labels} /></div>)}
       </Paper>
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <Direction title="Ingress: connections to it" direction={detail.ingress} />
@@ -48,12 +48,23 @@ function Detail({ detail }: { detail: Schemas['EndpointDetail'] }) {
   );
 }
 
+/** Labels that come from elsewhere, by where: the prefixes stand for the namespace and the service account. */
+export function inheritedFrom(labels: Record<string, string>): { title: string; labels: Record<string, string> }[] {
+  const sources = [['pcns.', 'Labels of its namespace'], ['pcsa.', 'Labels of its service account'], ['', 'Labels of its profiles']] as const;
+  const found = new Map<string, Record<string, string>>();
+  for (const [key, value] of Object.entries(labels)) {
+    const [prefix, title] = sources.find(([start]) => key.startsWith(start)) ?? sources[2];
+    found.set(title, { ...found.get(title), [key.slice(prefix.length)]: value });
+  }
+  return sources.flatMap(([, title]) => (found.has(title) ? [{ title, labels: found.get(title) ?? {} }] : []));
+}
+
 function Direction({ title, direction }: { title: string; direction: Schemas['EffectiveDirection'] }) {
   return (
     <section>
       <Title order={2} size="h4" mb="xs">{title}</Title>
       <Stack gap="xs">
-        {direction.tiers.length === 0 && <Empty title="No policy applies">{direction.then}</Empty>}
+        {direction.tiers.length === 0 && <Empty title="No policy applies">{`What then holds: ${direction.then}`}</Empty>}
         {direction.tiers.map((tier) => <div key={tier.tier} className="column" style={{ flex: 'none' }}>
           <header><Text fw={600}>{tier.tier} <Text span size="xs" c="dimmed" fw={400}>{tier.order === undefined ? 'no order' : `order ${tier.order}`}{tier.missing ? ', does not exist' : ''}</Text></Text></header>
           <ol className="trace" style={{ padding: '4px 8px 4px 32px' }}>

@@ -78,7 +78,7 @@ function Answer({ answer }: { answer: Schemas['Explanation'] }) {
       {answer.ingress ? <SideView title={`At the destination: ingress of ${answer.to}`} side={answer.ingress} />
         : <Empty title="Ingress is not evaluated">The connection is denied at its source and never gets there.</Empty>}
       {answer.pending && <Paper p="sm" style={{ border: '2px dashed var(--mantine-color-grape-6)' }}>
-        <Text fw={700}>Simulated: if everything staged were enforced <Verdict verdict={answer.pending.verdict} /></Text>
+        <Group gap="xs" mb="xs"><Text fw={700}>Simulated: if everything staged were enforced</Text><Verdict verdict={answer.pending.verdict} /></Group>
         <SideView title="Egress" side={answer.pending.egress} />
         {answer.pending.ingress && <SideView title="Ingress" side={answer.pending.ingress} />}
       </Paper>}

@@ -1,7 +1,7 @@
 /** Flows as they are recorded: a page of those that were, and from then on each as it comes. */
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useEffect, useRef, useState } from 'react';
-import { endSession } from '../../api/client';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { endSession, type Schemas } from '../../api/client';
 import { flowsQuery, type FlowFilter } from '../../api/queries';
 import type { Flow } from './words';
 
@@ -14,6 +14,8 @@ export interface LiveFlows {
   rows: Flow[];
   /** How many have come since the list was held. */
   waiting: number;
+  /** What was lost since the page follows; its records are those that came too fast for it. */
+  lost: Schemas['FlowLoss'];
   /** Whether flows come in: not before the first page is there, and not while the server is away. */
   following: boolean;
   query: ReturnType<typeof useFlowPages>;
@@ -29,6 +31,7 @@ export function useLiveFlows(filter: FlowFilter, held: boolean): LiveFlows {
   const available = query.data?.pages[0]?.available === true;
   const [fresh, setFresh] = useState<Flow[]>([]);
   const [waiting, setWaiting] = useState(0);
+  const [lost, setLost] = useState<Schemas['FlowLoss']>({});
   const [following, setFollowing] = useState(false);
   const arrived = useRef<Flow[]>([]);
   const key = JSON.stringify(filter);
@@ -38,20 +41,25 @@ export function useLiveFlows(filter: FlowFilter, held: boolean): LiveFlows {
     arrived.current = [];
     setFresh([]);
     setWaiting(0);
+    setLost({});
     if (!available) return;
     const source = new EventSource(`/api/v1/flows/follow?${parameters(filter)}`);
-    let lost = false;
+    let away = false;
     source.onopen = () => {
       setFollowing(true);
-      if (lost) void refetch(); // what came meanwhile is not told again
-      lost = false;
+      if (away) void refetch(); // what came meanwhile is not told again
+      away = false;
     };
     source.onerror = () => {
-      lost = true;
+      away = true;
       setFollowing(false);
     };
     source.addEventListener('flow', (event: MessageEvent<string>) => {
       arrived.current = [JSON.parse(event.data) as Flow, ...arrived.current].slice(0, most);
+    });
+    source.addEventListener('lost', (event: MessageEvent<string>) => {
+      const more = JSON.parse(event.data) as Schemas['FlowLoss'];
+      setLost((now) => added(now, more));
     });
     source.addEventListener('session', () => {
       source.close();
@@ -78,7 +86,14 @@ export function useLiveFlows(filter: FlowFilter, held: boolean): LiveFlows {
     return () => clearInterval(timer);
   }, [held, key]);
 
-  return { rows: merged(fresh, query.data?.pages.flatMap((page) => page.records) ?? []), waiting, following, query };
+  const rows = useMemo(() => merged(fresh, query.data?.pages.flatMap((page) => page.records) ?? []), [fresh, query.data]);
+  return { rows, waiting, lost, following, query };
+}
+
+/** Two losses as one. */
+export function added(one: Schemas['FlowLoss'], other: Schemas['FlowLoss']): Schemas['FlowLoss'] {
+  const sum = (key: 'denied' | 'connections' | 'records' | 'logged') => (one[key] ?? 0) + (other[key] ?? 0);
+  return { denied: sum('denied'), connections: sum('connections'), records: sum('records'), logged: sum('logged') };
 }
 
 /** Both lists, newest first, with each flow once: what came while the page was asked for is in both. */

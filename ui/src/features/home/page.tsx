@@ -45,11 +45,11 @@ export function HomePage() {
 function Stats({ cluster: { counts, coverage } }: { cluster: Schemas['Cluster'] }) {
   return (
     <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="xs">
-      <Link className="stat" to="/endpoints"><Number value={coverage.endpoints} of="endpoints" /></Link>
+      <Link className="stat" to="/endpoints"><Number value={coverage.endpoints} of={coverage.endpoints === 1 ? 'endpoint' : 'endpoints'} /></Link>
       <Link className="stat" to="/endpoints" search={{ unprotected: true }}><Number value={coverage.noIngress} of="without an ingress policy" /><Text size="xs" c="dimmed">{coverage.noEgress} without egress, {coverage.none} without any</Text></Link>
-      <Link className="stat" to="/policies"><Number value={counts.policies} of="policies" /></Link>
-      <Link className="stat" to="/policies" search={{ only: 'staged' }}><Number value={counts.staged} of="staged changes that wait" /></Link>
-      <Link className="stat" to="/networksets"><Number value={counts.networkSets} of="network sets" /></Link>
+      <Link className="stat" to="/policies"><Number value={counts.policies} of={counts.policies === 1 ? 'policy' : 'policies'} /></Link>
+      <Link className="stat" to="/staged"><Number value={counts.staged} of={counts.staged === 1 ? 'staged change that waits' : 'staged changes that wait'} /></Link>
+      <Link className="stat" to="/networksets"><Number value={counts.networkSets} of={counts.networkSets === 1 ? 'network set' : 'network sets'} /></Link>
       <Link className="stat" to="/policies" search={{ only: 'problems' }}><Number value={counts.problems} of={counts.problems === 1 ? 'problem' : 'problems'} /></Link>
     </SimpleGrid>
   );

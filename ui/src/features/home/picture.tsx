@@ -2,6 +2,7 @@ import { Button, Text } from '@mantine/core';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { Schemas } from '../../api/client';
+import { isInternal } from '../../api/names';
 
 type Cluster = Schemas['Cluster'];
 const route = getRouteApi('/app/');
@@ -99,7 +100,7 @@ function NamespaceRow({ namespace, nodes, cells, sets, closed, onToggle, outside
 function PodChip({ group }: { group: Schemas['PodGroup'] }) {
   const labels = Object.entries(group.labels);
   // What every pod has says nothing about this one.
-  const written = labels.filter(([key]) => !key.startsWith('projectcalico.org/'));
+  const written = labels.filter(([key]) => !isInternal(key));
   const words = labels.map(([key, value]) => `${key}: ${value}`).join(', ') || 'no labels';
   const title = `${group.refs.join(', ')}\n${words}\nservice account ${group.serviceAccount}`;
   const [only] = group.refs;

@@ -4,9 +4,9 @@ import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
 import { usePermission } from '../../api/access';
 import type { Schemas } from '../../api/client';
-import { formatId, kubectl, shortName } from '../../api/names';
+import { formatId, shortName } from '../../api/names';
 import { networkSetsQuery } from '../../api/queries';
-import { CopyCommand, CopyYaml } from '../../parts/copy';
+import { CopyCommand, CopyMenu } from '../../parts/copy';
 import { DataTable, Pager, pageSize, type Column } from '../../parts/data-table';
 import { DeleteDialog } from '../../parts/delete-dialog';
 import { Gated } from '../../parts/gated';
@@ -72,7 +72,7 @@ function columns(onEdit: (set: Set) => void, onDelete: (set: Set) => void, may: 
       const wanted = { kind: row.kind, ...(row.namespace ? { namespace: row.namespace } : {}) };
       return <Group gap={4} wrap="nowrap">
         <Gated size="compact-xs" variant="default" permission={may({ verb: 'update', ...wanted })} onClick={() => onEdit(row)}>Edit</Gated>
-        <CopyYaml id={idOf(row)} size="compact-xs" /><CopyCommand command={kubectl('get', idOf(row), '-o yaml')} size="compact-xs" />
+        <CopyMenu id={idOf(row)} />
         <Gated size="compact-xs" variant="default" permission={may({ verb: 'delete', ...wanted })} onClick={() => onDelete(row)}>Delete…</Gated>
       </Group>;
     } },

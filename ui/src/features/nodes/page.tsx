@@ -29,11 +29,13 @@ export function worstFirst(nodes: Schemas['NodeStatus'][]): Schemas['NodeStatus'
   return [...nodes].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name, 'en', { numeric: true }));
 }
 
+const notTold: Record<Schemas['NodeStatus']['state'], string> = { 'in step': 'nothing', behind: 'its agent gave no reason', silent: 'its agent has not reported; what it enforced last still holds', 'no agent': 'no agent has reported from it: nothing is known to be enforced there' };
+
 const columns: Column<Schemas['NodeStatus']>[] = [
   { header: 'Node', cell: (row) => row.name },
   { header: 'State', cell: (row) => `${stateSign(row.state)} ${row.state}` },
   { header: 'For', cell: (row) => <time dateTime={row.since} title={new Date(row.since).toLocaleString()}>{forHowLong(row.since, Date.now())}</time> },
-  { header: 'Policies', cell: (row) => row.policies.toLocaleString('en') },
-  { header: 'Changed by others', cell: (row) => (row.drift === 0 ? 'never' : row.drift === 1 ? 'once' : `${row.drift.toLocaleString('en')} times`) },
-  { header: 'What is wrong', cell: (row) => <>{row.error && <Text size="sm">✕ {row.error}</Text>}{row.warning && <Text size="sm">⚠ {row.warning}</Text>}{!row.error && !row.warning && <Text size="sm" c="dimmed">nothing</Text>}</> },
+  { header: 'Policies', cell: (row) => (row.state === 'no agent' ? '–' : row.policies.toLocaleString('en')) },
+  { header: 'Changed by others', cell: (row) => (row.state === 'no agent' ? '–' : row.drift === 0 ? 'never' : row.drift === 1 ? 'once' : `${row.drift.toLocaleString('en')} times`) },
+  { header: 'What is wrong', cell: (row) => <>{row.error && <Text size="sm">✕ {row.error}</Text>}{row.warning && <Text size="sm">⚠ {row.warning}</Text>}{!row.error && !row.warning && <Text span inherit c="dimmed">{notTold[row.state]}</Text>}</> },
 ];

@@ -8,7 +8,7 @@ import { shortName } from '../../api/names';
 import { decideStaged } from '../../api/objects';
 import { stagedQuery } from '../../api/queries';
 import { CopyCommand } from '../../parts/copy';
-import { kindWord, PolicyLink } from '../../parts/names';
+import { enforcedKindWord, PolicyLink } from '../../parts/names';
 import { SideBySide } from '../policies/side-by-side';
 import { FlowChanges } from '../../parts/flow-changes';
 import { Page } from '../../parts/page';
@@ -42,7 +42,7 @@ export function StagedPage() {
         ? <Empty title="Nothing is staged">A policy is staged when its kind is StagedNetworkPolicy, StagedGlobalNetworkPolicy or StagedKubernetesNetworkPolicy: save one as such in the <Link to="/policies/new">form</Link>.</Empty>
         : <>
           <Policies all={report.staged} onDo={setDeed} onCompare={setCompared} />
-          {report.flows ? <Empty title="What would change is not shown">{report.flows.reason}.</Empty> : <Changes report={report} />}
+          {report.flows ? <Empty title="What would change is not shown">{report.flows.reason}</Empty> : <Changes report={report} />}
         </>}
       </QueryView>
       <Modal opened={compared !== undefined} onClose={() => setCompared(undefined)} size="80%" title={compared ? `${shortName(compared.policy)}: staged and enforced` : ''} closeButtonProps={{ 'aria-label': 'Close' }}>
@@ -60,7 +60,7 @@ function Policies({ all, onDo, onCompare }: { all: Schemas['StagedPolicy'][]; on
         <Table.Thead><Table.Tr>{['Policy', 'Kind', 'Enforcing it', ''].map((one) => <Table.Th key={one} scope="col">{one || <span className="visually-hidden">Actions</span>}</Table.Th>)}</Table.Tr></Table.Thead>
         <Table.Tbody>{all.map((one) => <Table.Tr key={one.policy}>
           <Table.Td><PolicyLink id={one.policy} /></Table.Td>
-          <Table.Td>{kindWord(one.policy.split('/', 1)[0] ?? '')}</Table.Td>
+          <Table.Td>{enforcedKindWord(one.policy.split('/', 1)[0] ?? '')}</Table.Td>
           <Table.Td>{one.action === 'Delete' ? (one.replaces ? <>deletes <PolicyLink id={one.replaces} /></> : 'deletes what is not there') : one.replaces ? <>replaces <PolicyLink id={one.replaces} /></> : 'makes a new policy'}</Table.Td>
           <Table.Td><Group gap={6} wrap="nowrap" justify="flex-end">
             <Button size="xs" variant="default" onClick={() => onCompare(one)} aria-label={`Compare ${shortName(one.policy)}`}>Compare…</Button>

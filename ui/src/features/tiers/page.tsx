@@ -4,9 +4,8 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { usePermission } from '../../api/access';
 import type { Schemas } from '../../api/client';
-import { kubectl } from '../../api/names';
 import { tiersQuery } from '../../api/queries';
-import { CopyCommand, CopyYaml } from '../../parts/copy';
+import { CopyCommand, CopyMenu } from '../../parts/copy';
 import { DataTable, type Column } from '../../parts/data-table';
 import { DeleteDialog } from '../../parts/delete-dialog';
 import { Gated } from '../../parts/gated';
@@ -44,14 +43,14 @@ export function TiersPage() {
 function columns(onEdit: (tier: Tier) => void, onDelete: (tier: Tier) => void, onWho: (tier: string) => void, may: ReturnType<typeof usePermission>): Column<Tier>[] {
   return [
     { header: 'Name', cell: (row) => <>{row.name} {row.builtin && <Badge size="xs">built in</Badge>} {row.missing && <Badge size="xs" variant="outline" color="red" c="inherit">does not exist</Badge>}</> },
-    { header: 'Order', cell: (row) => row.order ?? 'none: last' },
-    { header: 'At its end', cell: (row) => (row.end === 'Deny' ? '✕ deny' : '→ pass') },
+    { header: 'Order', cell: (row) => row.order?.toLocaleString('en') ?? 'none: last' },
+    { header: 'At its end', cell: (row) => <span className="nowrap">{row.end === 'Deny' ? '✕ deny' : '→ pass'}</span> },
     { header: 'Policies', cell: (row) => <Link to="/policies" search={{ tier: [row.name] }}>{row.policies}</Link> },
     { header: 'What you may do in it', cell: (row) => <Rights access={row.access} /> },
     { header: 'Who else', cell: (row) => row.missing ? '' : <Button size="compact-xs" variant="default" onClick={() => onWho(row.name)}>Who may…</Button> },
     { header: 'Actions', cell: (row) => row.missing ? 'policies name it' : <Group gap={4} wrap="nowrap">
       <Gated size="compact-xs" variant="default" permission={may({ verb: 'update', kind: 'Tier' })} onClick={() => onEdit(row)}>Edit</Gated>
-      <CopyYaml id={`Tier//${row.name}`} size="compact-xs" /><CopyCommand command={kubectl('get', `Tier//${row.name}`, '-o yaml')} size="compact-xs" />
+      <CopyMenu id={`Tier//${row.name}`} />
       <Gated size="compact-xs" variant="default" permission={row.builtin ? { allowed: false, missing: 'a tier that is not built in' } : may({ verb: 'delete', kind: 'Tier' })} onClick={() => onDelete(row)}>Delete…</Gated>
     </Group> },
   ];
