@@ -15,8 +15,8 @@ const objects = [
   { apiVersion: 'projectcalico.org/v3', kind: 'StagedGlobalNetworkPolicy', metadata: { name: 'security.outside' }, spec: { tier: 'security', stagedAction: 'Delete' } },
 ];
 
-/** Tells the server all of it, and waits until it is known. */
-export async function fillUp(server: Server): Promise<void> {
+/** Tells the server all of it. Returns a node that can tell more. */
+export async function fillUp(server: Server): Promise<Node> {
   server.kubectl(['create', '-f', '-'], objects.map((one) => stringify(one)).join('---\n'));
   const [one, two] = [new Node(server, 'node-1'), new Node(server, 'node-2')];
   const soon = new Date(Date.now() + 3_600_000).toISOString();
@@ -37,4 +37,5 @@ export async function fillUp(server: Server): Promise<void> {
     flow('blue/fe-1', 'blue/be-1', { ...guard, connections: 0, ago: 15, more: { logged: { prefix: 'tierwall', tier: 'platform', policy: 'NetworkPolicy/blue/platform.blue', rule: 0, direction: 'ingress', packets: 2 } } }),
     flow('green/fe-1', 'blue/be-1', { ...guard, port: 8080, ago: 5, bytes: 4_096 }),
   ], { denied: 1200, connections: 3, records: 45 });
+  return one;
 }

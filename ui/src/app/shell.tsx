@@ -61,7 +61,7 @@ function Who() {
   };
   return (
     <Group gap="xs" wrap="nowrap">
-      <Text size="sm" truncate maw={160} visibleFrom="xs" title={data ? `${data.user} (${data.groups.join(', ')})` : ''}>{data?.user}</Text>
+      <Text size="sm" truncate maw={220} visibleFrom="xs" title={data ? `${data.user} (${data.groups.join(', ')})` : ''}>{data?.user.replace(/^system:serviceaccount:([^:]+):/, '$1/')}</Text>
       <ActionIcon variant="default" size="md" aria-label={scheme === 'dark' ? 'Light colours' : 'Dark colours'} onClick={() => setColorScheme(scheme === 'dark' ? 'light' : 'dark')}>{scheme === 'dark' ? '☀' : '☾'}</ActionIcon>
       <Button variant="default" size="xs" onClick={() => void logout()}>Log out</Button>
     </Group>

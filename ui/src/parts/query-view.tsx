@@ -82,6 +82,7 @@ function titleOf(error: Error): string {
   if (error.status === 403) return 'You may not do this';
   if (error.status === 404) return 'It is not there';
   if (error.status === 409) return 'Somebody else has changed it';
+  if (error.status === 422 && !error.problem?.problems?.length) return 'That cannot be answered';
   return error.status >= 500 ? 'The server could not do it' : 'The server refused it';
 }
 

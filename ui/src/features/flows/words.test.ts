@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { merged } from './live';
-import { policyFor } from './rule';
-import { bytesText, csv, deciding, endRef, labelsOf, portOf, reasonText, type Flow } from './words';
+import { added, merged } from './live';
+import { policyFor, ruleFrom } from './rule';
+import { kept } from './place';
+import { bytesText, csv, deciding, endRef, labelsOf, lostParts, portOf, reasonText, whyText, type Flow } from './words';
 
 const denied: Flow = {
   id: 7, node: 'node-1', reporter: 'destination', start: '2026-01-01T00:00:00Z', last: '2026-01-01T00:00:01Z',
@@ -28,10 +29,53 @@ test('ends and ports', () => {
   expect([bytesText(999), bytesText(1500), bytesText(2_500_000)]).toEqual(['999 B', '1.5 kB', '2.5 MB']);
 });
 
+test('a host endpoint on the way that denied is what decided', () => {
+  const host = { endpoint: 'hep:eth0', stage: 'forward', verdict: 'deny' as const, reason: 'rule', tier: 'security', policy: 'GlobalNetworkPolicy//hosts', rule: 0, path: [] };
+  const allowed = { verdict: 'allow' as const, reason: 'no policy applies', path: [] };
+  expect(reasonText(deciding({ egress: allowed, ingress: null, host }))).toBe('egress: rule 0 of GlobalNetworkPolicy//hosts in tier security, in the forward stage of hep:eth0');
+  expect(deciding({ egress: allowed, ingress: null, host: { ...host, verdict: 'allow' } })?.decision).toBe(allowed);
+});
+
+test('what a Log rule logged says which rule, not what decided', () => {
+  const logged = { prefix: 'audit', tier: 'security', policy: 'GlobalNetworkPolicy//look', rule: 3, direction: 'ingress' as const, packets: 2 };
+  expect(whyText({ ...denied, logged })).toBe('ingress: rule 3 of GlobalNetworkPolicy//look in tier security logged it with the prefix audit');
+  expect(csv([{ ...denied, connections: 0, logged }]).split('\r\n')[1]).toMatch(/,log,deny,.*,0,2,120,0,ingress: rule 3/);
+});
+
+test('losses are summed up and told, each with its number', () => {
+  expect(lostParts(added({ denied: 1_200, records: 1 }, { denied: 34, logged: 2 }))).toEqual(['1,234 denied attempts that came too fast', '1 record that could not be kept while the server was away', '2 packets that Log rules met beyond their limit']);
+  expect(lostParts({})).toEqual([]);
+});
+
+test('who has scrolled down keeps the first row before the eyes, who is at the top sees what comes', () => {
+  const rows = [{ id: 'a', top: -40, bottom: -10 }, { id: 'b', top: -10, bottom: 20 }, { id: 'c', top: 20, bottom: 50 }];
+  expect(kept(rows, 300)?.id).toBe('c');
+  expect(kept(rows, 0)).toBeUndefined();
+  expect(kept([{ id: 'z', top: -90, bottom: -60 }], 300)?.id).toBe('z');
+});
+
+test('names that a spreadsheet would run, or that would break a line, stay text', () => {
+  const odd = ['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', ' =1', '\u200b=1', '\u00a0@x', 'a,b', 'say "hi"', 'two\nlines', '\r=1', 'żółw 🐢'];
+  const rows = odd.map((node) => csv([{ ...denied, node }]).slice(csv([]).length, -2));
+  for (const [at, row] of rows.entries()) {
+    const cell = /,("(?:[^"]|"")*"|[^,]*),destination$/.exec(row)?.[1] ?? '';
+    const read = cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell;
+    expect(read.replace(/^'/, ''), row).toBe(odd[at]);
+    expect(read, row).not.toMatch(/^[\s\p{C}]*[=+\-@]/u);
+  }
+});
+
 test('a cell of an export is never a formula, and quotes are doubled', () => {
   const [, row] = csv([{ ...denied, node: '=HYPERLINK("x")' }]).split('\r\n');
   expect(row).toContain('"\'=HYPERLINK(""x"")"');
   expect(row).toContain('ingress: rule 2 of GlobalNetworkPolicy//block-red in tier security');
+});
+
+test('a rule is for the tier that denied, and says what it is worth', () => {
+  const by = deciding(denied)!;
+  expect(ruleFrom(denied, by).policy).toContain('tier: security');
+  expect(ruleFrom(denied, by).why).toMatch(/smaller order/);
+  expect(ruleFrom({ ...denied, destination: { kind: 'host', name: 'eth0', address: '192.0.2.1' } }, by)).toEqual({ why: 'No rule can be made from it: the destination, where it was decided, is not a pod.' });
 });
 
 test('what came while the page was asked for is shown once', () => {

@@ -31,10 +31,10 @@ export function HomePage() {
             </Group>
             {cluster.cut && <Text size="sm" mb="xs">Cut: {cluster.cut}.</Text>}
             {cluster.pods.length + cluster.hostEndpoints.length + cluster.namespaces.length === 0
-              ? <Empty title="There is nothing in this cluster">No namespace, pod or host endpoint that you may see.</Empty>
+              ? <Empty title={cluster.view.hidden.length > 0 ? 'Nothing that you may see' : 'There is nothing in this cluster'}>{cluster.view.hidden.length > 0 ? 'What you may not see, and which rights are missing, stands above.' : 'No namespace, no pod and no host endpoint.'}</Empty>
               : view === 'table' ? <ClusterTable cluster={cluster} /> : <ClusterPicture cluster={cluster} />}
           </section>
-          <Problems problems={cluster.problems} total={cluster.counts.problems} />
+          <Problems problems={cluster.problems} total={cluster.counts.problems} whole={cluster.view.hidden.length === 0} />
           <Watched />
         </Stack>}
       </QueryView>
@@ -59,11 +59,11 @@ function Number({ value, of }: { value: number; of: string }) {
   return <><Text span fw={700} fz="xl">{value.toLocaleString('en')}</Text> <Text span size="sm">{of}</Text></>;
 }
 
-function Problems({ problems, total }: { problems: Schemas['FieldProblem'][]; total: number }) {
+function Problems({ problems, total, whole }: { problems: Schemas['FieldProblem'][]; total: number; whole: boolean }) {
   return (
     <section aria-labelledby="problems">
       <Title order={2} size="h4" id="problems" mb="xs">Problems</Title>
-      {problems.length === 0 ? <Empty title="No problems">Everything that is stored can be read and is enforced as written.</Empty> : <List spacing={4}>
+      {problems.length === 0 ? <Empty title={whole ? 'No problems' : 'No problems in what you see'}>{whole ? 'Everything that is stored can be read and is enforced as written.' : 'What you may not see may have some.'}</Empty> : <List spacing={4}>
         {problems.slice(0, 50).map((one, at) => <List.Item key={at}><PolicyLink id={one.object} />{one.path && <> <code>{one.path}</code></>}: {one.message}{one.hint && <Text span c="dimmed"> ({one.hint})</Text>}</List.Item>)}
       </List>}
       {total > Math.min(problems.length, 50) && <Text size="sm">Showing {Math.min(problems.length, 50)} of {total}. <Link to="/policies" search={{ only: 'problems' }}>Policies with problems</Link></Text>}
@@ -72,9 +72,9 @@ function Problems({ problems, total }: { problems: Schemas['FieldProblem'][]; to
 }
 
 function NotInStep({ nodes }: { nodes: Schemas['NodeStatus'][] }) {
-  const late = nodes.filter((one) => one.state !== 'in step');
-  if (late.length === 0) return <Empty title="None">All {nodes.length} nodes enforce what is stored.</Empty>;
-  return <List>{late.slice(0, 10).map((one) => <List.Item key={one.name}>{stateSign(one.state)} {one.name}: {one.state} for {forHowLong(one.since, Date.now())}{one.error && <Text span c="dimmed"> ({one.error})</Text>}</List.Item>)}
+  const late = nodes.filter((one) => one.state !== 'in step' || one.warning);
+  if (late.length === 0) return <Empty title="None">{nodes.length === 0 ? 'There are no nodes.' : `All ${nodes.length.toLocaleString('en')} nodes enforce what is stored.`}</Empty>;
+  return <List>{late.slice(0, 10).map((one) => <List.Item key={one.name}>{one.state === 'in step' ? '⚠' : stateSign(one.state)} {one.name}: {one.state} for {forHowLong(one.since, Date.now())}{(one.error ?? one.warning) && <Text span c="dimmed"> ({one.error ?? one.warning})</Text>}</List.Item>)}
     {late.length > 10 && <List.Item>and <Link to="/nodes">{late.length - 10} more</Link></List.Item>}</List>;
 }
 
@@ -83,7 +83,7 @@ function Watched() {
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }}>
       <section aria-labelledby="denied"><Title order={2} size="h4" id="denied" mb="xs">Denied most</Title><DeniedMost /></section>
-      <section aria-labelledby="nodes"><Title order={2} size="h4" id="nodes" mb="xs"><Link to="/nodes" style={{ color: 'inherit' }}>Nodes not in step</Link></Title>
+      <section aria-labelledby="nodes"><Title order={2} size="h4" id="nodes" mb="xs"><Link to="/nodes" style={{ color: 'inherit' }}>Nodes not in step, or with a warning</Link></Title>
         {nodes.data?.available ? <NotInStep nodes={nodes.data.nodes} /> : <Empty title="Not known">{nodes.data?.reason ?? nodes.error?.message ?? 'asking'}</Empty>}</section>
     </SimpleGrid>
   );
