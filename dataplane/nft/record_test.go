@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netns"
+
 	"github.com/tierwall/tierwall/conntrack"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
@@ -180,4 +182,57 @@ func TestRecordEpochs(t *testing.T) {
 	if text := p.nft("list", "table", "inet", "tierwall"); strings.Contains(text, "denied chain") || strings.Contains(text, "ct label") {
 		t.Errorf("one that does not record leaves\n%s", text)
 	}
+}
+
+// TestRecordStages: what hosts' policy allows of traffic that is forwarded is
+// noted in the half that pods leave free, as is what it allows before translation;
+// neither is ever added to what another set has noted.
+func TestRecordStages(t *testing.T) {
+	s := newStages(t)
+	s.d, _ = s.recorder(0)
+	sets := map[string]table.SetID{}
+	stage := func(name string, stage verdict.Stage, d verdict.Direction, row table.RowID) {
+		s.stage(name, stage, d, row, nil)
+		sets[name+" "+stage.String()+" "+d.String()] = s.Tables.Endpoints[verdict.EndpointID{Kind: verdict.Host, Name: name}].Stages[stage][d][0].Set
+	}
+	yes := s.row(trace(verdict.Allow, 9))
+	stage("east", verdict.Forward, verdict.Ingress, yes)
+	stage("west", verdict.Forward, verdict.Egress, yes)
+	s.program()
+	check := func(what string, from *machine, at netns.NsHandle, to netip.Addr, port uint16, egress, ingress table.SetID) {
+		t.Helper()
+		s.listen(at, "tcp", port)
+		s.try(what, from, []netip.Addr{to}, port, true)
+		labels := s.labels(port)
+		if len(labels) != 1 {
+			t.Errorf("%s: %d connections", what, len(labels))
+			return
+		}
+		for half, want := range map[verdict.Direction]table.SetID{verdict.Egress: egress, verdict.Ingress: ingress} {
+			got, ok := labels[0].Mark(s.d.Recording().Tag, half)
+			if ok != (want != 0) || got.Set != want {
+				t.Errorf("%s: in the half of %s is %+v, want %d of %v", what, half, got, want, sets)
+			}
+		}
+	}
+	in, out := sets["east forward ingress"], sets["west forward egress"]
+	podOut, podIn := s.open[verdict.Egress], s.open[verdict.Ingress]
+	check("past the node", s.east, s.west.ns, s.west.addrs[0], 1001, in, out)
+	check("to a pod", s.east, s.b.ns, s.b.addrs[1], 1002, in, podIn)
+	check("from a pod", s.a, s.west.ns, s.west.addrs[0], 1003, podOut, out)
+	check("of pods", s.a, s.b.ns, s.b.addrs[0], 1004, podOut, podIn)
+	check("the other way", s.west, s.east.ns, s.east.addrs[0], 1005, 0, 0)
+
+	for range 8 { // so that the next number has other bits than those there are
+		s.set(verdict.Ingress, verdict.Host, s.no, s.no, nil)
+	}
+	stage("east", verdict.PreDNAT, verdict.Ingress, s.only(verdict.Allow, 1006))
+	s.host("star", "*", s.normal[0], s.normal[1])
+	stage("star", verdict.PreDNAT, verdict.Ingress, yes)
+	s.program()
+	early := sets["east "+verdict.PreDNAT.String()+" ingress"]
+	check("before translation, for the node", s.east, s.router, s.me[0], 1006, early, 0)
+	check("before translation, to a pod", s.east, s.b.ns, s.b.addrs[0], 1006+1000, early, podIn) // no rule speaks of the port
+	check("of pods, asked before translation", s.a, s.b.ns, s.b.addrs[0], 1007, podOut, podIn)
+	s.readable(s.nft("list", "table", "inet", "tierwall"))
 }
