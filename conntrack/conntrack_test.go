@@ -63,7 +63,7 @@ func TestEvents(t *testing.T) {
 		heard := make(chan Event, 100)
 		ended := make(chan error, 1)
 		go func() {
-			ended <- l.Run(ctx, func(e *Event) { heard <- *e }, func() {}, func() { t.Error("events were lost") })
+			ended <- l.Run(ctx, func(e *Event) { heard <- *e }, func() { t.Error("events were lost") })
 		}()
 		next := func() Event {
 			t.Helper()

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"time"
 
@@ -21,7 +20,10 @@ const (
 	receiveBuffer = 32 << 20
 	// batchFor is how long events gather before they are read, so that the
 	// reader does not take turns with the traffic that it watches.
-	batchFor = 5 * time.Millisecond
+	batchFor = 20 * time.Millisecond
+	// idleFor is how long it waits for the first, before it looks whether it is
+	// still wanted.
+	idleFor = 250 * time.Millisecond
 	// messageSize is more than the kernel puts into one answer.
 	messageSize = 64 << 10
 )
@@ -34,16 +36,13 @@ const (
 
 // Listener hears of connections that come and go in a network namespace.
 type Listener struct {
-	file *os.File
-	raw  interface {
-		Read(func(fd uintptr) bool) error
-	}
-	buffer []byte
-	event  Event
+	fd    int
+	batch *batch
+	event Event
 }
 
 // Listen begins to hear. ns is a file descriptor of a network namespace; 0 is
-// that of the caller.
+// that of the caller. What it holds is given back when Run ends.
 func Listen(ns int) (*Listener, error) {
 	fd, err := open(ns)
 	if err != nil {
@@ -55,12 +54,7 @@ func Listen(ns int) (*Listener, error) {
 			return nil, fmt.Errorf("conntrack: events: %w", err)
 		}
 	}
-	file := os.NewFile(uintptr(fd), "conntrack")
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return &Listener{file: file, raw: raw, buffer: make([]byte, messageSize)}, nil
+	return &Listener{fd: fd, batch: newBatch()}, nil
 }
 
 func open(ns int) (int, error) {
@@ -87,48 +81,61 @@ func open(ns int) (int, error) {
 	return fd, unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 }
 
-// Run calls take with each event, and pause after each batch of them, until the
-// context ends. An event is overwritten when take returns. lost is called when
-// the kernel had to drop some; how many it does not say.
-func (l *Listener) Run(ctx context.Context, take func(*Event), pause, lost func()) error {
-	stop := context.AfterFunc(ctx, func() { _ = l.file.Close() })
-	defer stop()
-	var failed error
-	read := func(fd uintptr) bool {
-		any := false
-		for {
-			n, _, err := unix.Recvfrom(int(fd), l.buffer, unix.MSG_DONTWAIT)
-			switch {
-			case errors.Is(err, unix.EAGAIN):
-				return any
-			case errors.Is(err, unix.EINTR):
-				continue
-			case errors.Is(err, unix.ENOBUFS):
-				lost()
-				any = true
-				continue
-			case err != nil:
-				failed = err
-				return true
-			}
-			any = true
-			if _, err := parse(l.buffer[:n], &l.event, take); err != nil {
-				lost()
-			}
+// Run calls take with each event until the context ends, and a moment more. An
+// event is overwritten when take returns. lost is called when the kernel had to
+// drop some; how many it does not say.
+//
+// The socket is not given to Go's poller, nor to anybody who waits while events
+// gather: each event would wake him, which costs more than all the rest.
+func (l *Listener) Run(ctx context.Context, take func(*Event), lost func()) error {
+	return l.each(ctx, func(m []byte, whole bool) {
+		if _, err := parse(m, &l.event, take); err != nil || !whole {
+			lost()
 		}
-	}
-	for {
-		err := l.raw.Read(read)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+	}, lost)
+}
+
+// Discard receives events and does not look at them, until the context ends: what
+// that takes, nobody who wants them can save. It is for measurements.
+func (l *Listener) Discard(ctx context.Context) error {
+	return l.each(ctx, func([]byte, bool) {}, func() {})
+}
+
+func (l *Listener) each(ctx context.Context, take func(m []byte, whole bool), lost func()) error {
+	defer func() { _ = unix.Close(l.fd) }()
+	for ctx.Err() == nil {
+		fds := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}}
+		if n, err := unix.Poll(fds, int(idleFor.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("conntrack: %w", err)
-		case failed != nil:
-			return fmt.Errorf("conntrack: %w", failed)
+		} else if n < 1 {
+			continue
 		}
-		pause()
+		if err := l.drain(take, lost); err != nil {
+			return fmt.Errorf("conntrack: %w", err)
+		}
 		time.Sleep(batchFor)
+	}
+	return nil
+}
+
+// drain reads what has gathered.
+func (l *Listener) drain(take func(m []byte, whole bool), lost func()) error {
+	for {
+		n, err := l.batch.receive(l.fd)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ENOBUFS):
+			lost()
+			continue
+		case err != nil:
+			return err
+		}
+		for i := range n {
+			take(l.batch.message(i))
+		}
 	}
 }
 

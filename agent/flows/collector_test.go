@@ -33,11 +33,11 @@ var (
 // rig is a collector of node n1 with two pods there; TCP port 80 of b is open.
 type rig struct {
 	*Collector
-	t     *testing.T
+	t     testing.TB
 	clock time.Time
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	b, d := NewBook(), NewDirectory()
 	spans := func(addr string, set table.SetID) []table.Span {
 		a := netip.MustParseAddr(addr)

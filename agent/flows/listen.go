@@ -52,7 +52,7 @@ func (l Listener) Run(ctx context.Context, c *Collector, send func([]flow.Record
 	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- events.Run(ctx, c.Connection, func() {}, func() {
+		ended <- events.Run(ctx, c.Connection, func() {
 			c.Lost(flow.Loss{Connections: 1})
 			l.Log.Warn("the kernel dropped events of connections: flows are missing")
 		})

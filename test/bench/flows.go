@@ -60,15 +60,16 @@ func flowsState() *model.State {
 	return s
 }
 
-// startRecorded makes a node. Without recording there is nothing but policy.
-func startRecorded(record bool) (*recorded, error) {
+// startRecorded makes a node. Without recording there is nothing but policy; where
+// what is recorded is thrown away, the kernel notes decisions, and nobody listens.
+func startRecorded(how int) (*recorded, error) {
 	n, err := testbed.New()
 	if err != nil {
 		return nil, err
 	}
 	r := &recorded{node: n, stop: n.Close}
 	options := nft.Options{NetNS: int(n.NS)}
-	if record {
+	if how != notRecorded {
 		options.FlowGroup = 65
 	}
 	plane := nft.New(options)
@@ -79,7 +80,7 @@ func startRecorded(record bool) (*recorded, error) {
 	}
 	tables := compile.Compile(s, compile.Options{Node: here})
 	book.Load(tables)
-	if err := plane.Apply(context.Background(), dataplane.Program{Tables: tables, Interfaces: interfaces()}); err != nil || !record {
+	if err := plane.Apply(context.Background(), dataplane.Program{Tables: tables, Interfaces: interfaces()}); err != nil || how != allRecorded {
 		return r, err
 	}
 	r.collect = flows.NewCollector(here, func() uint8 { return plane.Recording().Tag }, book, directory, flows.NewCounters())
@@ -123,50 +124,12 @@ func (r *recorded) add(list []flow.Record, lost flow.Loss) {
 	r.lost.Add(lost)
 }
 
-// flowsConnect measures how many connections a node does in a second that records
-// them, from two threads, beside one that does not. One second in three is
-// measured of each, in turns.
-func flowsConnect(rounds int, each time.Duration) benchmark {
-	const name = "flows/connect"
-	return benchmark{names: []string{name}, run: func(*regexp.Regexp) ([]figure, error) {
-		var nodes [2]*recorded
-		for i, record := range []bool{false, true} {
-			var err error
-			if nodes[i], err = startRecorded(record); err != nil {
-				return nil, err
-			}
-			defer nodes[i].stop()
-		}
-		var samples [2][]float64
-		connections := 0.0
-		for range rounds {
-			for _, i := range rand.Perm(2) {
-				rate, err := nodes[i].node.ConnectFor(80, each, 2)
-				if err != nil {
-					return nil, err
-				}
-				samples[i] = append(samples[i], rate)
-				if i == 1 {
-					connections += rate * each.Seconds()
-				}
-			}
-		}
-		time.Sleep(time.Second)
-		nodes[1].mu.Lock()
-		defer nodes[1].mu.Unlock()
-		if got := float64(nodes[1].allowed); nodes[1].lost.Any() || got < 0.98*connections {
-			return nil, fmt.Errorf("%s: of %.0f connections %.0f are recorded; lost: %+v", name, connections, got, nodes[1].lost)
-		}
-		return []figure{{name, median(samples[1]), "1/s", "recording off", median(samples[0])}}, nil
-	}}
-}
-
 // flowsUnrecorded counts, of many connections of which half are denied, those that
 // are neither recorded nor counted as not recorded.
 func flowsUnrecorded(connections int) benchmark {
 	const name = "flows/unrecorded"
 	return benchmark{names: []string{name}, run: func(*regexp.Regexp) ([]figure, error) {
-		r, err := startRecorded(true)
+		r, err := startRecorded(allRecorded)
 		if err != nil {
 			return nil, err
 		}
