@@ -13,6 +13,7 @@ import (
 	"github.com/tierwall/tierwall/cli/cluster"
 	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/manifest"
+	"github.com/tierwall/tierwall/model"
 	"github.com/tierwall/tierwall/replay"
 	"github.com/tierwall/tierwall/staging"
 	"github.com/tierwall/tierwall/verdict"
@@ -31,16 +32,33 @@ type stagedReport struct {
 
 func stagedCommand() *cobra.Command {
 	var server flowServer
+	cmd := diffCommand("staged", &server)
+	cmd.AddCommand(diffCommand("diff", &server), listStagedCommand(),
+		stagedVerb("enforce", "make a staged policy the enforced one, and take the staged one away", &server, staging.Enforce),
+		stagedVerb("discard", "take a staged policy away", &server, staging.Discard))
+	return cmd
+}
+
+// diffCommand is `tierwall staged`, which is `tierwall staged diff`.
+func diffCommand(name string, server *flowServer) *cobra.Command {
 	var since string
 	var out output
 	cmd := &cobra.Command{
-		Use:   "staged",
-		Short: "what enforcing all that is staged would change, by the flows that there were",
-		Long: "Decides the recorded flows again, as if everything staged were enforced: which would be newly denied and newly\n" +
-			"allowed, by groups of equal endpoints, with some of the flows. What could be, seen or not, is counted apart.",
-		Example: "  tierwall staged --since 24h\n  tierwall staged enforce StagedNetworkPolicy/blue/be\n  tierwall staged discard blue/be",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   name + " [POLICY...]",
+		Short: "what enforcing what is staged would change, by the flows that there were",
+		Long: "Decides the recorded flows again, as if everything staged were enforced, or the policies that are named alone: which\n" +
+			"would be newly denied and newly allowed, by groups of equal endpoints, with some of the flows. What could be, seen or\n" +
+			"not, is counted apart.\n\n" + aboutPolicy,
+		Example: "  tierwall staged --since 24h\n  tierwall staged diff blue/be\n  tierwall staged enforce StagedNetworkPolicy/blue/be\n  tierwall staged discard blue/be",
+		Args: func(cmd *cobra.Command, args []string) error {
+			for _, a := range args {
+				if _, err := stagedID(a); err != nil || name == "staged" && !strings.Contains(a, "/") {
+					return usagef("%q is neither a command of %s nor a staged policy; of one without a namespace write StagedGlobalNetworkPolicy//NAME", a, cmd.CommandPath())
+				}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
 				return err
 			}
@@ -48,7 +66,7 @@ func stagedCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := stagedOf(cmd, &server, from)
+			report, err := stagedOf(cmd, server, from, args)
 			if err != nil {
 				return err
 			}
@@ -61,14 +79,12 @@ func stagedCommand() *cobra.Command {
 	server.flags(cmd)
 	cmd.Flags().StringVar(&since, "since", "", "look at flows from a time on, 2026-11-25T14:00:00Z, or from so long ago, 24h (default: all that there are)")
 	out.flags(cmd, false)
-	cmd.AddCommand(stagedVerb("enforce", "make a staged policy the enforced one, and take the staged one away", &server, staging.Enforce),
-		stagedVerb("discard", "take a staged policy away", &server, staging.Discard))
 	return cmd
 }
 
-// stagedOf reads the cluster and the flows and puts the report together.
-func stagedOf(cmd *cobra.Command, server *flowServer, since time.Time) (*stagedReport, error) {
-	config, err := cluster.Config(server.kubeconfig, server.context)
+// stagedState reads what the user may read of the cluster.
+func stagedState(cmd *cobra.Command, kubeconfig, kubeContext string) (*model.State, error) {
+	config, err := cluster.Config(kubeconfig, kubeContext)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +93,28 @@ func stagedOf(cmd *cobra.Command, server *flowServer, since time.Time) (*stagedR
 		return nil, err
 	}
 	state, _ := manifest.State(objects)
+	return state, nil
+}
+
+// stagedOf reads the cluster and the flows and puts the report together, of the
+// policies that are named or, if none is, of all.
+func stagedOf(cmd *cobra.Command, server *flowServer, since time.Time, only []string) (*stagedReport, error) {
+	state, err := stagedState(cmd, server.kubeconfig, server.context)
+	if err != nil {
+		return nil, err
+	}
+	if len(only) > 0 {
+		chosen := map[verdict.PolicyID]*model.StagedPolicy{}
+		for _, text := range only {
+			id, _ := stagedID(text) // the arguments were looked at
+			if chosen[id] = state.Staged[id]; chosen[id] == nil {
+				return nil, fmt.Errorf("%s is not there", id)
+			}
+		}
+		part := *state
+		part.Staged = chosen
+		state = &part
+	}
 	r := &stagedReport{Staged: replay.Policies(state), Since: since}
 	if len(state.Staged) == 0 {
 		r.Report = &replay.Report{Denied: []replay.Change{}, Allowed: []replay.Change{}}
@@ -93,12 +131,47 @@ func stagedOf(cmd *cobra.Command, server *flowServer, since time.Time) (*stagedR
 	return r, nil
 }
 
+func listStagedCommand() *cobra.Command {
+	var kubeconfig, kubeContext string
+	var out output
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "what is staged, and what it would become",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			state, err := stagedState(cmd, kubeconfig, kubeContext)
+			if err != nil {
+				return err
+			}
+			policies := replay.Policies(state)
+			if done, err := out.value(cmd.OutOrStdout(), policies); done {
+				return err
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), policyLines(policies, paint(cmd.OutOrStdout())))
+			return err
+		},
+	}
+	clusterFlags(cmd, &kubeconfig, &kubeContext)
+	out.flags(cmd, false)
+	return cmd
+}
+
+func clusterFlags(cmd *cobra.Command, kubeconfig, kubeContext *string) {
+	cmd.Flags().StringVar(kubeconfig, "kubeconfig", "", "way to the cluster (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
+	cmd.Flags().StringVar(kubeContext, "context", "", "context of the kubeconfig")
+}
+
+const aboutPolicy = "POLICY is KIND/NAMESPACE/NAME, NAMESPACE/NAME of a StagedNetworkPolicy, or NAME of a StagedGlobalNetworkPolicy."
+
 // stagedVerb is a command that does something to one staged policy.
 func stagedVerb(verb, short string, server *flowServer, do func(ctx context.Context, c dynamic.Interface, id verdict.PolicyID) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   verb + " POLICY",
 		Short: short,
-		Long:  short + ".\n\nPOLICY is KIND/NAMESPACE/NAME, NAMESPACE/NAME of a StagedNetworkPolicy, or NAME of a StagedGlobalNetworkPolicy.",
+		Long:  short + ".\n\n" + aboutPolicy,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := stagedID(args[0])
@@ -120,8 +193,7 @@ func stagedVerb(verb, short string, server *flowServer, do func(ctx context.Cont
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&server.kubeconfig, "kubeconfig", "", "way to the cluster (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
-	cmd.Flags().StringVar(&server.context, "context", "", "context of the kubeconfig")
+	clusterFlags(cmd, &server.kubeconfig, &server.context)
 	return cmd
 }
 
@@ -143,15 +215,13 @@ func stagedID(text string) (verdict.PolicyID, error) {
 	return verdict.PolicyID{}, usagef("%q is not a staged policy: write KIND/NAMESPACE/NAME, NAMESPACE/NAME or NAME", text)
 }
 
-// text writes the report for people.
-func (r *stagedReport) text(w io.Writer) error {
-	if len(r.Staged) == 0 {
-		_, err := fmt.Fprintln(w, "nothing is staged")
-		return err
+// policyLines tell of what is staged, a line each.
+func policyLines(policies []replay.Policy, p painter) string {
+	if len(policies) == 0 {
+		return "nothing is staged\n"
 	}
-	p := paint(w)
 	var b strings.Builder
-	for _, s := range r.Staged {
+	for _, s := range policies {
 		line := "a new policy"
 		switch {
 		case s.Action == "Delete" && s.Replaces == "":
@@ -162,6 +232,18 @@ func (r *stagedReport) text(w io.Writer) error {
 			line = "would replace " + s.Replaces
 		}
 		fmt.Fprintf(&b, "%s  %s\n", p.bold(s.Policy), p.faint(line))
+	}
+	return b.String()
+}
+
+// text writes the report for people.
+func (r *stagedReport) text(w io.Writer) error {
+	p := paint(w)
+	var b strings.Builder
+	b.WriteString(policyLines(r.Staged, p))
+	if len(r.Staged) == 0 {
+		_, err := io.WriteString(w, b.String())
+		return err
 	}
 	for _, part := range []struct {
 		title   string

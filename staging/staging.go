@@ -53,10 +53,11 @@ func clients(c dynamic.Interface, id verdict.PolicyID) (k kind, staged, enforced
 // Enforce makes a staged policy what is enforced: it puts, or deletes, the policy
 // of the same name, and takes the staged one away.
 //
-// What is enforced changes in one write, which is refused if somebody changed the
-// policy meanwhile. If the staged one then cannot be taken away, or was changed
-// meanwhile, it stays, and the error says so: it stands for what is enforced
-// already, and enforcing it again does no harm.
+// The API has no step of two objects, so it is asked first, without effect, whether
+// the staged one may be taken away: if not, nothing is done. What is enforced then
+// changes in one write, which is refused if somebody changed the policy meanwhile.
+// If the staged one is changed in the moment after that, it stays, and the error
+// says so: what is enforced is what it was, and at no time is there neither.
 func Enforce(ctx context.Context, c dynamic.Interface, id verdict.PolicyID) error {
 	k, staged, enforced, err := clients(c, id)
 	if err != nil {
@@ -70,25 +71,65 @@ func Enforce(ctx context.Context, c dynamic.Interface, id verdict.PolicyID) erro
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("policy that %s would replace: %w", id, err)
 	}
-	there := err == nil
-	action, _, _ := unstructured.NestedString(s.Object, "spec", "stagedAction")
-	switch {
-	case action == "Delete" && there:
-		err = enforced.Delete(ctx, id.Name, metav1.DeleteOptions{Preconditions: precisely(now)})
-	case action == "Delete":
-		err = nil
-	case there:
-		_, err = enforced.Update(ctx, become(k, s, now), metav1.UpdateOptions{FieldManager: FieldManager})
-	default:
-		_, err = enforced.Create(ctx, become(k, s, nil), metav1.CreateOptions{FieldManager: FieldManager})
-	}
 	if err != nil {
+		now = nil
+	}
+	away := func(dryRun ...string) error {
+		return patiently(ctx, staged, s, func(s *unstructured.Unstructured) error {
+			return staged.Delete(ctx, id.Name, metav1.DeleteOptions{Preconditions: precisely(s), DryRun: dryRun})
+		})
+	}
+	if err := away(metav1.DryRunAll); err != nil {
+		return fmt.Errorf("enforce %s: nothing was changed, since it could not be taken away: %w", id, err)
+	}
+	if err := put(ctx, enforced, k, s, now); err != nil {
 		return fmt.Errorf("enforce %s: %w", id, err)
 	}
-	if err := staged.Delete(ctx, id.Name, metav1.DeleteOptions{Preconditions: precisely(s)}); err != nil {
+	if err := away(); err != nil {
 		return fmt.Errorf("%s is enforced now, but could not be taken away: %w", id, err)
 	}
 	return nil
+}
+
+// put writes, or deletes, what a staged policy stands for, in place of the policy
+// that is there now; nil for none.
+func put(ctx context.Context, enforced dynamic.ResourceInterface, k kind, s, now *unstructured.Unstructured) error {
+	action, _, _ := unstructured.NestedString(s.Object, "spec", "stagedAction")
+	switch {
+	case action == "Delete" && now == nil:
+		return nil
+	case action == "Delete":
+		return patiently(ctx, enforced, now, func(now *unstructured.Unstructured) error {
+			return enforced.Delete(ctx, s.GetName(), metav1.DeleteOptions{Preconditions: precisely(now)})
+		})
+	case now == nil:
+		_, err := enforced.Create(ctx, become(k, s, nil), metav1.CreateOptions{FieldManager: FieldManager})
+		return err
+	}
+	return patiently(ctx, enforced, now, func(now *unstructured.Unstructured) error {
+		_, err := enforced.Update(ctx, become(k, s, now), metav1.UpdateOptions{FieldManager: FieldManager})
+		return err
+	})
+}
+
+// tries is how often an object's status may be in the way.
+const tries = 5
+
+// patiently does something to an object as it was read, and does it again if it
+// was refused since the object is another now, when nothing but its status is.
+func patiently(ctx context.Context, c dynamic.ResourceInterface, o *unstructured.Unstructured, do func(*unstructured.Unstructured) error) error {
+	for try := 1; ; try++ {
+		err := do(o)
+		if !apierrors.IsConflict(err) || try == tries {
+			return err
+		}
+		now, problem := c.Get(ctx, o.GetName(), metav1.GetOptions{})
+		if problem != nil || now.GetUID() != o.GetUID() || now.GetGeneration() != o.GetGeneration() ||
+			!maps.Equal(now.GetLabels(), o.GetLabels()) || !maps.Equal(now.GetAnnotations(), o.GetAnnotations()) {
+			return err
+		}
+		o = now
+	}
 }
 
 // Discard takes a staged policy away and leaves what is enforced as it is.

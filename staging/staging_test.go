@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/tierwall/tierwall/verdict"
 )
@@ -28,7 +29,11 @@ func api(objects ...runtime.Object) *fake.FakeDynamicClient {
 	for _, k := range kinds {
 		lists[k.resource], lists[k.becomes] = "List", "List"
 	}
-	return fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists, objects...)
+	c := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists, objects...)
+	c.PrependReactor("delete", "*", func(a clienttesting.Action) (bool, runtime.Object, error) { // it knows no dry run
+		return len(a.(clienttesting.DeleteActionImpl).DeleteOptions.DryRun) > 0, nil, nil
+	})
+	return c
 }
 
 // TestEnforce: each staged kind puts or deletes the policy of its name and is

@@ -78,6 +78,8 @@ func TestManager(t *testing.T) {
 		{"who may do what in a tier", w.subjects},
 		{"domains", w.domains},
 		{"flows", w.flows},
+		{"enforcing what is staged", w.enforcing},
+		{"staged commands", w.stagedCommands},
 		{"events", w.events},
 		{"a token that ends", w.revoked},
 		{"without the API server", w.away},
