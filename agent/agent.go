@@ -454,7 +454,7 @@ func settings(s model.Settings) dataplane.Settings {
 // those who want it.
 func (a *agent) report(c dataplane.Change, began time.Time) {
 	a.metrics.endpoints.Set(float64(len(a.places.pods) + len(a.places.hosts)))
-	a.metrics.placed.Set(float64(len(a.places.at)))
+	a.metrics.placed.Set(float64(len(a.places.at) - len(a.places.gone)))
 	took := time.Since(began).Round(time.Microsecond).String()
 	if a.applied == 1 {
 		t := a.compiler.Tables()

@@ -29,6 +29,8 @@ type host struct {
 type link struct {
 	name             string
 	loopback, bridge bool
+	// pair says that it is one end of two, of which a pod has the other.
+	pair bool
 }
 
 // route leads to one address.
@@ -93,6 +95,16 @@ func (h *host) onBridge(name string) bool {
 	return false
 }
 
+// isPair reports whether an interface is one end of a pair.
+func (h *host) isPair(name string) bool {
+	for _, l := range h.links {
+		if l.name == name {
+			return l.pair
+		}
+	}
+	return false
+}
+
 // ordered returns the indexes of all interfaces but the loopback, by name.
 func (h *host) ordered() []int {
 	list := slices.Collect(maps.Keys(h.links))
@@ -118,7 +130,7 @@ func (h *host) setLink(l netlink.Link, gone bool) touched {
 		t.links, t.all = known, bridged != len(h.bridged)
 		return t
 	}
-	now := link{name: a.Name, loopback: a.Flags&net.FlagLoopback != 0, bridge: l.Type() == "bridge"}
+	now := link{name: a.Name, loopback: a.Flags&net.FlagLoopback != 0, bridge: l.Type() == "bridge", pair: l.Type() == "veth" || l.Type() == "netkit"}
 	h.links[a.Index] = now
 	if now != was {
 		t.links = true

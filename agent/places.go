@@ -25,6 +25,10 @@ type places struct {
 	podsOn map[string]int
 	hostOn map[string]verdict.EndpointID
 
+	// gone are the pods that the API does not know any more and whose interface is
+	// still there: it may be that their processes are, too.
+	gone map[verdict.EndpointID]bool
+
 	dirty     map[verdict.EndpointID]bool
 	dirtyHost bool
 }
@@ -33,7 +37,7 @@ func newPlaces(node string) *places {
 	return &places{
 		node: node, host: newHost(), pods: map[verdict.EndpointID]*model.Endpoint{}, hosts: map[verdict.EndpointID]*model.Endpoint{},
 		byAddr: map[netip.Addr][]verdict.EndpointID{}, at: map[verdict.EndpointID][]string{}, podsOn: map[string]int{}, hostOn: map[string]verdict.EndpointID{},
-		dirty: map[verdict.EndpointID]bool{},
+		gone: map[verdict.EndpointID]bool{}, dirty: map[verdict.EndpointID]bool{},
 	}
 }
 
@@ -93,6 +97,11 @@ func (p *places) take(e hostEvent) {
 			p.dirty[id] = true
 		}
 	}
+	if t.all || t.links {
+		for id := range p.gone {
+			p.dirty[id] = true
+		}
+	}
 }
 
 // settle brings the outcome up to date and returns what changed in it: the
@@ -101,7 +110,7 @@ func (p *places) settle() map[verdict.EndpointID][]string {
 	changed := map[verdict.EndpointID][]string{}
 	for id := range p.dirty {
 		if id.Kind == verdict.Pod {
-			p.set(changed, id, p.interfacesOf(p.pods[id]))
+			p.settlePod(changed, id)
 		}
 	}
 	clear(p.dirty)
@@ -110,6 +119,34 @@ func (p *places) settle() map[verdict.EndpointID][]string {
 		p.dirtyHost = false
 	}
 	return changed
+}
+
+func (p *places) settlePod(changed map[verdict.EndpointID][]string, id verdict.EndpointID) {
+	e := p.pods[id]
+	if e != nil {
+		delete(p.gone, id)
+		p.set(changed, id, p.interfacesOf(e))
+		return
+	}
+	left := p.leftOf(id)
+	if p.gone[id] = len(left) > 0; !p.gone[id] {
+		delete(p.gone, id)
+	}
+	p.set(changed, id, left)
+}
+
+// leftOf are the interfaces that were those of a pod alone and are still there
+// now that it is gone: the ends of pairs, which lead to a pod and to nothing else.
+// They stay closed until they go: a pod that the API forgot before its process
+// ended, as one that is deleted by force, would be free of policy.
+func (p *places) leftOf(id verdict.EndpointID) []string {
+	var left []string
+	for _, name := range p.at[id] {
+		if p.podsOn[name] == 1 && p.host.isPair(name) {
+			left = append(left, name)
+		}
+	}
+	return left
 }
 
 func (p *places) interfacesOf(e *model.Endpoint) []string {

@@ -28,8 +28,11 @@ func (w *world) link(index int, name string, kind string, up, gone bool) {
 		attrs.Flags = net.FlagUp
 	}
 	var l netlink.Link = &netlink.Device{LinkAttrs: attrs}
-	if kind == "bridge" {
+	switch kind {
+	case "bridge":
 		l = &netlink.Bridge{LinkAttrs: attrs}
+	case "veth":
+		l = &netlink.Veth{LinkAttrs: attrs}
 	}
 	u := &netlink.LinkUpdate{Link: l}
 	u.Header.Type = unix.RTM_NEWLINK
@@ -217,4 +220,41 @@ func TestSharedAddress(t *testing.T) {
 	w.want("one is gone", map[string][]string{"new": {"a"}})
 	w.route(1, 0, "10.1.0.2/32", del, 0)
 	w.want("and the route of the other", map[string][]string{})
+}
+
+// TestGone: a pod that the API does not know any more keeps its interface closed
+// until the interface goes, or another pod has it; not one that others share, nor
+// one that may lead elsewhere.
+func TestGone(t *testing.T) {
+	w := newWorld(t)
+	w.link(1, "eth0", "", true, false)
+	w.link(2, "veth1", "veth", true, false)
+	w.link(3, "veth2", "veth", true, false)
+	w.link(4, "veth3", "veth", true, false)
+	w.route(1, 0, "10.1.0.1/32", add, 0)
+	w.route(2, 0, "10.1.0.2/32", add, 0)
+	w.route(3, 0, "10.1.0.3/32", add, 0)
+	w.route(3, 0, "10.1.0.4/32", add, 0)
+	w.route(4, 0, "10.1.0.5/32", add, 0)
+	pods := map[string]string{"routed": "10.1.0.1", "alone": "10.1.0.2", "shares": "10.1.0.3", "stays": "10.1.0.4", "replaced": "10.1.0.5"}
+	for name, a := range pods {
+		w.endpoint(verdict.Pod, name, "n1", "", a)
+	}
+	w.settle()
+	for _, name := range []string{"routed", "alone", "shares", "replaced"} {
+		w.put(verdict.EndpointID{Kind: verdict.Pod, Namespace: "x", Name: name}, nil)
+	}
+	w.want("gone from the API", map[string][]string{"alone": {"veth1"}, "stays": {"veth2"}, "replaced": {"veth3"}})
+	w.route(2, 0, "10.1.0.2/32", del, 0)
+	w.want("its route went", map[string][]string{"alone": {"veth1"}, "stays": {"veth2"}, "replaced": {"veth3"}})
+	w.endpoint(verdict.Pod, "next", "n1", "", "10.1.0.5")
+	w.want("another pod has the interface", map[string][]string{"alone": {"veth1"}, "stays": {"veth2"}, "replaced": {"veth3"}, "next": {"veth3"}})
+	w.link(2, "veth1", "veth", false, true)
+	w.link(4, "veth3", "veth", false, true)
+	w.want("the interfaces went", map[string][]string{"stays": {"veth2"}})
+	w.endpoint(verdict.Pod, "alone", "n1", "", "10.1.0.4")
+	w.want("the name is another pod's", map[string][]string{"stays": {"veth2"}, "alone": {"veth2"}})
+	if len(w.gone) > 0 {
+		t.Errorf("remembered: %v", w.gone)
+	}
 }

@@ -17,8 +17,10 @@ type Program struct {
 	// Interfaces says which of the host's interfaces belong to an endpoint: a
 	// pod's is the host end of its pair; a host endpoint may have several. An
 	// endpoint that has none here is not enforced yet, and a pod's addresses
-	// are closed as long as they lie in PodNets. Endpoints that are not in
-	// Tables may have some; they wait.
+	// are closed as long as they lie in PodNets. Interfaces of a pod that is not
+	// in Tables are closed as those of a pod are to what is not its own address:
+	// the pod is gone, and its process may not be. Host endpoints that are not
+	// there wait.
 	Interfaces map[verdict.EndpointID][]string
 	Settings
 }

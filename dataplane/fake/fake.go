@@ -298,7 +298,7 @@ func (d *Dataplane) DecideHost(iface string, dir verdict.Direction, p verdict.Pa
 }
 
 // podAt returns the pod that has the packet's local address on the interface.
-// Governed says whether the interface is a pod's at all.
+// Governed says whether the interface is a pod's at all, or was one's that is gone.
 func (d *Dataplane) podAt(iface string, dir verdict.Direction, p verdict.Packet) (id *verdict.EndpointID, governed bool) {
 	for _, e := range d.endpoints(verdict.Pod) {
 		if !slices.Contains(d.program.Interfaces[e.ID], iface) {
@@ -309,7 +309,17 @@ func (d *Dataplane) podAt(iface string, dir verdict.Direction, p verdict.Packet)
 			return &e.ID, true
 		}
 	}
-	return nil, governed
+	return nil, governed || d.leftOn(iface)
+}
+
+// leftOn reports whether an interface is that of a pod that is not in the tables.
+func (d *Dataplane) leftOn(iface string) bool {
+	for id, list := range d.program.Interfaces {
+		if id.Kind == verdict.Pod && d.tables.Endpoints[id] == nil && slices.Contains(list, iface) {
+			return true
+		}
+	}
+	return false
 }
 
 // hostAt returns the host endpoint that governs an interface: the first by
@@ -319,6 +329,9 @@ func (d *Dataplane) hostAt(iface string) (verdict.EndpointID, bool) {
 		if slices.Contains(d.program.Interfaces[e.ID], iface) {
 			return verdict.EndpointID{}, false
 		}
+	}
+	if d.leftOn(iface) {
+		return verdict.EndpointID{}, false
 	}
 	var all *table.Endpoint
 	for _, e := range d.endpoints(verdict.Host) {

@@ -51,7 +51,9 @@ func program() dataplane.Program {
 
 func TestDecide(t *testing.T) {
 	d := New()
-	if err := d.Apply(ctx, program()); err != nil {
+	p := program()
+	p.Interfaces[verdict.EndpointID{Kind: verdict.Pod, Name: "gone"}] = []string{"veth8"}
+	if err := d.Apply(ctx, p); err != nil {
 		t.Fatal(err)
 	}
 	stranger := netip.MustParseAddr("10.1.0.9")
@@ -68,6 +70,8 @@ func TestDecide(t *testing.T) {
 		{"into the pod from elsewhere", "veth1", verdict.Ingress, other, own, verdict.Deny, true},
 		{"out of the pod", "veth1", verdict.Egress, own, peer, verdict.Allow, true},
 		{"a lie", "veth1", verdict.Egress, stranger, peer, verdict.Deny, false},
+		{"out of a pod that is gone", "veth8", verdict.Egress, other, peer, verdict.Deny, false},
+		{"to a pod that is gone", "veth8", verdict.Ingress, peer, other, verdict.Deny, false},
 		{"a pod without a program", "veth2", verdict.Egress, stranger, peer, verdict.Deny, false},
 		{"past the host", "eth0", verdict.Ingress, peer, other, verdict.Allow, false},
 	} {

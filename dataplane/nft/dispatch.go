@@ -93,7 +93,24 @@ func (b builder) dispatch(p *state) (*dispatch, error) {
 			return nil, err
 		}
 	}
+	b.closeGone(d, p)
 	return d, nil
+}
+
+// closeGone keeps the interfaces of pods closed that are not in the tables (any
+// more).
+func (b builder) closeGone(d *dispatch, p *state) {
+	pods := d.maps[b.pods()]
+	for id, interfaces := range p.interfaces {
+		if _, there := p.tables.Endpoints[id]; there || id.Kind != verdict.Pod {
+			continue
+		}
+		for _, name := range interfaces {
+			if key := string(ifname(name)); pods[key] == (target{}) {
+				pods[key] = target{comment: "no pod any more"}
+			}
+		}
+	}
 }
 
 func (b builder) placePod(d *dispatch, e *table.Endpoint, interfaces []string) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tierwall/tierwall/dataplane"
+	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
 )
 
@@ -47,6 +48,40 @@ func TestPodInterfaces(t *testing.T) {
 	try("programmed", p.b, me, true)
 	try("programmed", ext, p.b.addrs, true)
 	try("still not", late, ext.addrs, false)
+}
+
+// TestPodGone: where a pod was that is not in the tables any more nothing passes as
+// long as the interface is said to be its; then it is as any other.
+func TestPodGone(t *testing.T) {
+	p := newPods(t)
+	ext := p.add("ext", false, "192.0.2.5", "2001:db8::5")
+	p.PodNets = nil
+	p.pod(p.b, p.open[verdict.Ingress], p.open[verdict.Egress])
+	d := p.dataplane()
+	p.apply(d, p.Program)
+	id := verdict.EndpointID{Kind: verdict.Pod, Namespace: "blue", Name: "b"}
+	now := p.Tables.Clone()
+	delete(now.Endpoints, id)
+	try := func(what string, want bool) {
+		t.Helper()
+		for i, a := range ext.addrs {
+			if got := p.reaches(p.b.ns, "tcp", 0, netip.AddrPortFrom(a, 80), want); got != want {
+				t.Errorf("%s: out to %s: %v, want %v", what, a, got, want)
+			}
+			if got := p.reaches(ext.ns, "tcp", 0, netip.AddrPortFrom(p.b.addrs[i], 80), want); got != want {
+				t.Errorf("%s: in to %s: %v, want %v", what, p.b.addrs[i], got, want)
+			}
+		}
+	}
+	try("there", true)
+	p.must(d.Change(context.Background(), dataplane.Change{Delta: table.Diff(p.Tables, now)}))
+	try("gone, its interface not", false)
+	p.Tables = now
+	p.apply(p.dataplane(), p.Program)
+	try("the same from the start", false)
+	delete(p.Interfaces, id)
+	p.apply(p.dataplane(), p.Program)
+	try("its interface is anybody's", true)
 }
 
 // TestNoIPv6: policy works on a node whose IPv6 is switched off.
