@@ -81,7 +81,34 @@ func logPrefix(prefix, rule string) string {
 	if ok {
 		number = "#" + number
 	}
+	if strings.Contains(prefix, "%") {
+		prefix = specify(prefix, name)
+	}
 	return shorten(prefix+": "+name, number+" ")
+}
+
+// shortKinds are the names of kinds in a prefix.
+var shortKinds = map[string]string{
+	"NetworkPolicy": "np", "GlobalNetworkPolicy": "gnp", "KubernetesNetworkPolicy": "knp", "ClusterNetworkPolicy": "cnp",
+}
+
+// specify replaces what a prefix says of a rule's policy: %t its tier, %k its kind,
+// %n its name, %p its namespace and name. Of a profile there is only the name.
+// Anything else after % stays.
+func specify(prefix, rule string) string {
+	var tier, kind, policy string
+	if name, ok := strings.CutPrefix(rule, "profile "); ok {
+		kind, policy = "profile", name
+	} else {
+		tier, rule, _ = strings.Cut(rule, "/")
+		kind, policy, _ = strings.Cut(rule, "/")
+		policy = strings.TrimPrefix(policy, "/") // of no namespace
+		if short := shortKinds[kind]; short != "" {
+			kind = short
+		}
+	}
+	name := policy[strings.LastIndexByte(policy, '/')+1:]
+	return strings.NewReplacer("%t", tier, "%k", kind, "%n", name, "%p", policy).Replace(prefix)
 }
 
 // cutLast is strings.Cut at the last separator.
