@@ -24,17 +24,20 @@ type effort struct {
 	starts, changes, pods int
 	// idle is how long is looked at an agent that has nothing to do.
 	idle time.Duration
+	// each is how long the changes of one kind may take all together, so that a slow
+	// machine measures fewer of them and comes to an end.
+	each time.Duration
 }
 
 var fullEffort = effort{
 	usual: size{pods: 10_000, policies: 1000, local: 98}, large: size{pods: 30_000, policies: 30_000, local: 98},
-	starts: 5, changes: 400, pods: 50, idle: 10 * time.Second,
+	starts: 5, changes: 400, pods: 50, idle: 10 * time.Second, each: 40 * time.Second,
 }
 
 // smallEffort is for tests: it shows that everything works, and no figure.
 var smallEffort = effort{
 	usual: size{pods: 100, policies: 20, local: 8}, large: size{pods: 200, policies: 50, local: 8},
-	starts: 2, changes: 12, pods: 3, idle: 10 * time.Millisecond,
+	starts: 2, changes: 12, pods: 3, idle: 10 * time.Millisecond, each: time.Minute,
 }
 
 // part is what is measured with one API server.
@@ -100,7 +103,12 @@ func (e effort) atUsual(ctx context.Context, o options, node *testbed.Node, want
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	w.reports = true
-	if err := errors.Join(routes(e.usual), w.fill(ctx, e.usual), w.calm(ctx)); err != nil {
+	w.step("filling the API", "pods", e.usual.pods, "policies", e.usual.policies)
+	if err := errors.Join(routes(e.usual), w.fill(ctx, e.usual)); err != nil {
+		return nil, err
+	}
+	w.step("waiting for the server to write its statuses")
+	if err := w.calm(ctx); err != nil {
 		return nil, err
 	}
 	starts := 1
@@ -115,14 +123,20 @@ func (e effort) atUsual(ctx context.Context, o options, node *testbed.Node, want
 	figures = append(figures,
 		result.Figure{Name: "agent/start", Value: result.Median(took.whole), Unit: "s"},
 		result.Figure{Name: "agent/start/cpu", Value: result.Median(took.cpu), Unit: "s"})
+	if !wants(afterStart()...) {
+		return figures, nil
+	}
 	if err := w.calm(ctx); err != nil {
 		return figures, err
 	}
-	memory, err := e.memory(agent, rss(e.usual))
-	if figures = append(figures, memory...); err != nil {
-		return figures, err
+	if name := rss(e.usual); o.small || wants(name, name+"/peak") {
+		memory, err := e.memory(agent, name)
+		if figures = append(figures, memory...); err != nil {
+			return figures, err
+		}
 	}
 	if wants("agent/idle") {
+		w.step("looking at the agent while nothing changes", "for", e.idle.String())
 		idle, err := e.idleCPU(agent)
 		if figures = append(figures, idle); err != nil {
 			return figures, err
@@ -132,11 +146,19 @@ func (e effort) atUsual(ctx context.Context, o options, node *testbed.Node, want
 	return append(figures, changes...), err
 }
 
+// afterStart are the figures for which an agent must go on after its start.
+func afterStart() []string {
+	return slices.DeleteFunc(result.Standalone(), func(name string) bool {
+		return name == "agent/start" || name == "agent/start/cpu" || slices.Contains(large, name)
+	})
+}
+
 // startSeveral starts the agent that many times on a node that knows nothing, and
 // leaves the last one running.
 func (w *world) startSeveral(ctx context.Context, times int) (*process, started, error) {
 	var took started
 	for {
+		w.step("starting the agent", "time", len(took.whole)+1, "of", times)
 		agent, err := w.startAgent(ctx)
 		if err != nil {
 			return nil, took, err
@@ -157,7 +179,7 @@ func (w *world) startSeveral(ctx context.Context, times int) (*process, started,
 type started struct{ whole, cpu []float64 }
 
 // settled is how long after its start the memory of an agent is looked at.
-const settled = 3 * time.Second
+const settled = 5 * time.Second
 
 func (e effort) memory(agent *process, name string) ([]result.Figure, error) {
 	time.Sleep(settled)
@@ -185,11 +207,12 @@ func (e effort) changed(ctx context.Context, w *world, agent *process, wants fun
 		if !wants(name+"/p50", name+"/p99", name+"/cpu") {
 			continue
 		}
+		w.step("changing", "what", f.name, "times", e.changes, "at most", e.each.String())
 		before, err := agent.cpu()
 		if err != nil {
 			return figures, err
 		}
-		verdict, calls, err := w.enforced(ctx, f, e.changes)
+		verdict, calls, err := w.enforced(ctx, f, e)
 		if err != nil {
 			return figures, err
 		}
@@ -198,9 +221,10 @@ func (e effort) changed(ctx context.Context, w *world, agent *process, wants fun
 			return figures, err
 		}
 		figures = append(figures, quantiles(f.name, verdict, calls)...)
-		figures = append(figures, result.Figure{Name: name + "/cpu", Value: float64((after - before).Microseconds()) / 1000 / float64(e.changes), Unit: "ms"})
+		figures = append(figures, result.Figure{Name: name + "/cpu", Value: float64((after - before).Microseconds()) / 1000 / float64(len(verdict)), Unit: "ms"})
 	}
 	if wants("enforce/pod-start/p50", "enforce/pod-start/p99", "enforce/pod-start/early") {
+		w.step("starting a pod", "times", e.pods)
 		took, early, err := w.podStarts(ctx, e.pods)
 		if err != nil {
 			return figures, err
@@ -221,14 +245,16 @@ func (e effort) atLarge(ctx context.Context, o options, node *testbed.Node, _ fu
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
+	w.step("filling the API", "pods", e.large.pods, "policies", e.large.policies)
 	if err := errors.Join(w.plane.StopServer(), routes(e.large), w.fill(ctx, e.large)); err != nil {
 		return nil, err
 	}
+	w.step("starting the agent")
 	agent, err := w.startAgent(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer agent.stop()
-	w.log.Info("enforcing", "policies", e.large.policies, "pods", e.large.pods, "after", agent.took.String())
+	w.step("enforcing", "after", agent.took.String(), "CPU", agent.used.String())
 	return e.memory(agent, rss(e.large))
 }

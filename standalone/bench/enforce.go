@@ -52,9 +52,10 @@ func (w *world) flips() []flip {
 // error of the benchmark.
 const limit = 30 * time.Second
 
-// enforced makes changes of one kind and returns how long each took from the
-// call's return to the kernel's verdict, and the call itself, in ms.
-func (w *world) enforced(ctx context.Context, f flip, changes int) (verdict, calls []float64, err error) {
+// enforced makes changes of one kind, until there are enough or the time is up, and
+// returns how long each took from the call's return to the kernel's verdict, and the
+// call itself, in ms.
+func (w *world) enforced(ctx context.Context, f flip, e effort) (verdict, calls []float64, err error) {
 	probe, err := w.node.Probe(f.port)
 	if err != nil {
 		return nil, nil, err
@@ -64,7 +65,12 @@ func (w *world) enforced(ctx context.Context, f flip, changes int) (verdict, cal
 	if _, err := probe.Until(open, time.Time{}, limit); err != nil {
 		return nil, nil, fmt.Errorf("%s: before the first change: %w", f.name, err)
 	}
-	for i := range changes {
+	end := time.Now().Add(e.each)
+	for i := range e.changes {
+		if i%2 == 0 && i > 0 && time.Now().After(end) { // all is as it was
+			w.step("the time is up", "after", i)
+			break
+		}
 		time.Sleep(time.Duration(5+rand.IntN(10)) * time.Millisecond) // in no step with anything
 		open = !open
 		called := time.Now()

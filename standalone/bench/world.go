@@ -56,13 +56,16 @@ type world struct {
 	core  kubernetes.Interface
 	admin dynamic.Interface
 	node  *testbed.Node
+	// began is when the world did.
+	began time.Time
 	// reports says that the agent reports to Tierwall's server.
 	reports bool
 }
 
 // newWorld starts an API server whose data is in a folder of that name.
 func newWorld(ctx context.Context, o options, name string, n *testbed.Node) (w *world, err error) {
-	w = &world{options: o, node: n}
+	w = &world{options: o, node: n, began: time.Now()}
+	w.step("starting an API server")
 	w.data = filepath.Join(o.data, name)
 	if w.plane, err = controlplane.Start(ctx, controlplane.Options{DataDir: w.data, Port: apiPort}); err != nil {
 		return nil, err
@@ -75,6 +78,11 @@ func newWorld(ctx context.Context, o options, name string, n *testbed.Node) (w *
 	}
 	w.admin, err = dynamic.NewForConfig(w.plane.Config)
 	return w, err
+}
+
+// step says what is done now.
+func (w *world) step(what string, about ...any) {
+	w.log.Info(what, append([]any{"at", time.Since(w.began).Round(100 * time.Millisecond).String()}, about...)...)
 }
 
 func (w *world) close() error { return w.plane.Close() }
