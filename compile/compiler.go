@@ -143,7 +143,7 @@ func (c *Compiler) settle() *table.Delta {
 			c.lay(s)
 		}
 	}
-	gone, come := c.space.settle(c.atomsAt, c.classIDs)
+	gone, come := c.space.settle(c, c.classIDs)
 	c.settleRows()
 	d := c.delta(gone, come)
 	c.tidy()
@@ -340,7 +340,7 @@ func (c *Compiler) tidy() {
 	c.edited, c.dirtyGroups, c.dirtyLocals = emptied(c.edited), emptied(c.dirtyGroups), emptied(c.dirtyLocals)
 	c.space.moved = emptied(c.space.moved)
 	c.worldChanged = false
-	c.space.touched = nil
+	c.space.touched, c.space.renamed = nil, nil
 	c.maybeEmpty, c.emptyAtoms, c.idlePrograms, c.idleConditions = nil, nil, nil, nil
 	c.idleRows, c.freshPrograms, c.freshRows = nil, nil, nil
 }

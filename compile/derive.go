@@ -48,6 +48,9 @@ func (c *Compiler) derive(p *program) (other map[*class]struct{}, ok bool) {
 			}
 		}
 	}
+	for _, k := range c.space.renamed {
+		other[k] = struct{}{}
+	}
 	p.defaults = o.defaults
 	for _, r := range p.defaults {
 		r.refs++

@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/tierwall/tierwall/compile"
@@ -69,5 +70,34 @@ func TestEditIsSmall(t *testing.T) {
 	t.Logf("%v allocations among 100 policies, %v among 1,000", few, many)
 	if many > 2*few {
 		t.Errorf("%v allocations among 1,000 policies, %v among 100", many, few)
+	}
+}
+
+// TestWholeClassesStay: a rule that takes in or leaves out whole classes tells no
+// address apart that was not told apart before: none changes its class, neither
+// when it comes nor when it goes.
+func TestWholeClassesStay(t *testing.T) {
+	nets := func(text string) model.Rule {
+		r := deny
+		r.Source.Nets = []netip.Prefix{netip.MustParsePrefix(text)}
+		return r
+	}
+	for name, row := range map[string]struct {
+		rule  model.Rule
+		split int
+	}{
+		"all pods that others name":         {allowFrom("has(app)"), 1}, // and the pod itself, which no rule knew
+		"some applications":                 {allowFrom("app in {'app3', 'app4', 'app7'}"), 0},
+		"a network of all":                  {nets("10.0.0.0/8"), 0},
+		"a network of one of each two pods": {nets("10.1.0.0/16"), 100},
+		"one pod of two":                    {nets("10.1.0.5/32"), 1},
+	} {
+		c := crowd(100)
+		p := policy("new", "app == 'a'", row.rule)
+		for step, change := range []model.Change{model.Put(p), model.Delete(p.Key())} {
+			if d := c.Apply(change); len(d.Hosts) != row.split {
+				t.Errorf("%s, step %d: %d addresses change their class, want %d", name, step, len(d.Hosts), row.split)
+			}
+		}
 	}
 }

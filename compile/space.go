@@ -2,7 +2,6 @@ package compile
 
 import (
 	"cmp"
-	"encoding/binary"
 	"net/netip"
 	"slices"
 
@@ -28,6 +27,9 @@ type space struct {
 	// moved are the hosts of the present change with the class that they had.
 	moved   map[netip.Addr]table.ClassID
 	touched []*class
+	// renamed are classes that stand for other atoms than before the present
+	// change.
+	renamed []*class
 	key     []byte
 	scratch []*atom
 }
@@ -221,77 +223,32 @@ func (s *space) around(a netip.Addr, bits int) *cidr {
 	return nil
 }
 
-// settle brings the classes up to date. byAddr appends the atoms of the
-// endpoints that have an address.
-func (s *space) settle(byAddr func([]*atom, netip.Addr) []*atom, ids *idPool) (before, after []table.Net) {
+// settle brings the classes up to date.
+func (s *space) settle(by people, ids *idPool) (before, after []table.Net) {
 	if len(s.dirtyNets) > 0 {
 		before, after = s.settleNets(ids)
 		s.dirtyNets = emptied(s.dirtyNets)
 	}
-	for a := range s.dirtyHosts {
-		s.settleHost(a, byAddr, ids)
-	}
-	s.dirtyHosts = emptied(s.dirtyHosts)
+	s.settleHosts(by, ids)
 	return before, after
-}
-
-func (s *space) settleHost(a netip.Addr, byAddr func([]*atom, netip.Addr) []*atom, ids *idPool) {
-	h, ok := s.hosts.Get(host{addr: a})
-	if !ok {
-		h.addr = a
-	}
-	was := table.ClassID(0)
-	if h.class != nil && !h.hidden {
-		was = h.class.id
-		s.show(h.class, -1)
-	}
-	atoms := h.owners.appendAtoms(byAddr(s.scratch[:0], a))
-	var now *class
-	hidden := false
-	if len(atoms) > 0 {
-		n := s.around(a, a.BitLen())
-		if n != nil {
-			atoms = append(atoms, n.atoms...)
-		}
-		now = s.classOf(table.Family(a), atoms, ids)
-		hidden = n != nil && n.class == now
-	}
-	s.scratch = atoms[:0]
-	s.point(&h.class, now)
-	h.hidden = hidden
-	is := table.ClassID(0)
-	if now != nil && !hidden {
-		is = now.id
-		s.show(now, 1)
-	}
-	if now == nil && h.owners.none() {
-		if ok {
-			s.hosts.Delete(h)
-		}
-	} else {
-		s.hosts.Set(h)
-	}
-	if first, ok := s.moved[a]; !ok && was != is {
-		s.moved[a] = was
-	} else if ok && first == is {
-		delete(s.moved, a)
-	}
 }
 
 // classOf returns the class of the addresses that are in just the atoms, which
 // it may reorder.
 func (s *space) classOf(family int, atoms []*atom, ids *idPool) *class {
-	slices.SortFunc(atoms, compareAtoms)
-	atoms = slices.Compact(atoms)
-	key := s.key[:0]
-	key = append(key, byte(family))
-	for _, a := range atoms {
-		key = binary.BigEndian.AppendUint32(key, a.id)
+	atoms = s.keyOf(family, atoms)
+	if k := s.classes[string(s.key)]; k != nil {
+		return k
 	}
-	s.key = key
-	k := s.classes[string(key)]
+	return s.classWith(string(s.key), slices.Clone(atoms), ids)
+}
+
+// classWith returns the class with a key, which it makes of the atoms if it is
+// new.
+func (s *space) classWith(key string, atoms []*atom, ids *idPool) *class {
+	k := s.classes[key]
 	if k == nil {
-		k = &class{id: table.ClassID(ids.take()), family: family, key: string(key), atoms: slices.Clone(atoms)}
+		k = &class{id: table.ClassID(ids.take()), family: int(key[0]), key: key, atoms: atoms}
 		s.classes[k.key], s.byID[k.id] = k, k
 		s.touch(k)
 		for _, a := range atoms {

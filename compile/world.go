@@ -258,6 +258,16 @@ func (c *Compiler) atomsAt(list []*atom, a netip.Addr) []*atom {
 	return list
 }
 
+// groupAt returns the group of the endpoint that alone has the address; nil if
+// none has it, or several.
+func (c *Compiler) groupAt(a netip.Addr) *group {
+	i, ok := c.byAddr.get(a)
+	if !ok || len(c.shared[a]) > 0 {
+		return nil
+	}
+	return c.endpoints[i].group
+}
+
 func (c *Compiler) putNetworkSet(k model.Key, o *model.NetworkSet) {
 	was := c.lists[k]
 	if o == nil {

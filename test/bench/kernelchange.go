@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/tierwall/tierwall/compile"
@@ -52,16 +55,41 @@ func changePolicy(name string, order float64, action verdict.Action, peer *selec
 	}
 }
 
-// changeKinds are changes, each the opposite of the last.
+// comesAndGoes is a policy that comes and goes.
+func comesAndGoes(p *model.Policy) func(i int) model.Change {
+	return func(i int) model.Change {
+		if i%2 == 1 {
+			return model.Delete(p.Key())
+		}
+		return model.Put(p)
+	}
+}
+
+// probed is a policy that denies peers port 80.
+func probed(peer *selector.Selector, nets ...netip.Prefix) *model.Policy {
+	p := changePolicy("probed", 1, verdict.ActionDeny, peer, 80)
+	p.Rules[verdict.Ingress][0].Source.Nets, p.Rules[verdict.Egress][0].Destination.Nets = nets, nets
+	return p
+}
+
+// changeKinds are changes, each the opposite of the last. The policies are about
+// one pod, which no rule knew, whoever it is, a network of all pods, all pods by a
+// label, and fifty applications.
 func changeKinds() map[string]func(i int) model.Change {
+	many := probed(selector.Equal("app", testbed.ClientInterface))
+	for d := range many.Rules {
+		for j := range 50 {
+			r := changePolicy("", 0, verdict.ActionAllow, selector.Equal("app", fmt.Sprintf("app-%d", j)), uint16(2000+j)).Rules[d][0]
+			r.Index = j + 1
+			many.Rules[d] = append(many.Rules[d], r)
+		}
+	}
 	return map[string]func(i int) model.Change{
-		"policy": func(i int) model.Change {
-			p := changePolicy("probed", 1, verdict.ActionDeny, selector.Equal("app", testbed.ClientInterface), 80)
-			if i%2 == 1 {
-				return model.Delete(p.Key())
-			}
-			return model.Put(p)
-		},
+		"policy":       comesAndGoes(probed(selector.Equal("app", testbed.ClientInterface))),
+		"policy-any":   comesAndGoes(probed(nil)),
+		"policy-net":   comesAndGoes(probed(nil, netip.MustParsePrefix("11.0.0.0/8"))),
+		"policy-every": comesAndGoes(probed(selector.MustParse("has(app)"))),
+		"policy-many":  comesAndGoes(many),
 		"label": func(i int) model.Change {
 			pod := podOf("shop", testbed.ClientInterface, 0, true, map[string]string{"app": testbed.ClientInterface, "door": []string{"open", "closed"}[i%2]})
 			pod.Addrs = []netip.Addr{testbed.ClientAddr}
@@ -93,7 +121,7 @@ func enforceChanging(n *testbed.Node, policies int) (*compile.Compiler, *nft.Dat
 func (e effort) changed() benchmark {
 	b := benchmark{}
 	for kind := range changeKinds() {
-		b.names = append(b.names, "kernel/change/"+kind)
+		b.names = append(b.names, "kernel/change/"+kind, "kernel/change/"+kind+"/cpu")
 	}
 	b.run = func(*regexp.Regexp) ([]figure, error) {
 		n, err := testbed.New()
@@ -106,8 +134,11 @@ func (e effort) changed() benchmark {
 			return nil, err
 		}
 		var figures []figure
-		for kind, change := range changeKinds() {
+		kinds := changeKinds()
+		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+			change := kinds[kind]
 			var compiling, whole []float64
+			began := cpuTime()
 			for i := range e.changes {
 				time.Sleep(60 * time.Millisecond) // what a change leaves is tidied up after it
 				began := time.Now()
@@ -119,9 +150,21 @@ func (e effort) changed() benchmark {
 				compiling = append(compiling, float64(compiled.Sub(began).Microseconds())/1000)
 				whole = append(whole, float64(time.Since(began).Microseconds())/1000)
 			}
-			figures = append(figures, figure{"kernel/change/" + kind, median(whole), "ms", "of which compiling", median(compiling)})
+			busy := float64((cpuTime() - began).Microseconds()) / 1000 / float64(e.changes)
+			figures = append(figures, figure{"kernel/change/" + kind, median(whole), "ms", "of which compiling", median(compiling)},
+				figure{"kernel/change/" + kind + "/cpu", busy, "ms", "", 0})
 		}
 		return figures, nil
 	}
 	return b
+}
+
+// cpuTime is what the process has used of the processor, with what the kernel did
+// for it.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
