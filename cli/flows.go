@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -229,19 +230,42 @@ func (p *flowPrinter) print(r *flow.Record) error {
 	return p.line(r)
 }
 
-// flowCells are the columns of flowHead. Spreadsheets take what begins with =, +,
-// - or @ for a formula: names of objects cannot, and texts are ours.
+// flowCells are the columns of flowHead. Names of objects are harmless, but what
+// agents send is taken as it is: an agent that was taken over must not reach into a
+// spreadsheet or a terminal.
 func flowCells(r *flow.Record) []string {
 	direction, reason, tier, policy, rule := decided(r)
 	sport := ""
 	if r.SourcePort != 0 {
 		sport = strconv.Itoa(int(r.SourcePort))
 	}
-	return []string{
+	cells := []string{
 		r.Last.Format(time.RFC3339Nano), shownVerdict(r), strconv.FormatUint(r.Connections, 10), r.Source.Shown(), r.Destination.Shown(),
 		r.Protocol, cmp.Or(r.ICMP, strconv.Itoa(int(r.Port))), direction, reason, tier, policy, rule, r.Newly(),
 		strconv.FormatUint(r.Out.Bytes, 10), strconv.FormatUint(r.In.Bytes, 10), r.Node, r.Source.Address.String(), sport, r.Destination.Address.String(),
 	}
+	for i, c := range cells {
+		cells[i] = harmless(c)
+	}
+	return cells
+}
+
+// harmless puts an apostrophe before what a spreadsheet would take for a formula.
+func harmless(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}
+
+// printable replaces what a terminal would obey, or not show.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // decided says what made the verdict.
@@ -285,7 +309,7 @@ func (p *flowPrinter) line(r *flow.Record) error {
 	var b strings.Builder
 	b.WriteString(p.paint.faint(r.Last.Local().Format("15:04:05.000")) + " ")
 	b.WriteString(p.paint.verdict(shownVerdict(r), fmt.Sprintf("%-5s", shownVerdict(r))) + " ")
-	b.WriteString(p.paint.bold(r.Source.Shown()) + " -> " + p.paint.bold(r.Destination.Shown()) + " " + flowPort(r))
+	b.WriteString(p.paint.bold(printable(r.Source.Shown())) + " -> " + p.paint.bold(printable(r.Destination.Shown())) + " " + printable(flowPort(r)))
 	if n := timesSeen(r); n > 1 {
 		fmt.Fprintf(&b, " x%d", n)
 	}
@@ -296,7 +320,7 @@ func (p *flowPrinter) line(r *flow.Record) error {
 		fmt.Fprintf(&b, " %s out, %s in", bytesText(r.Out.Bytes), bytesText(r.In.Bytes))
 	}
 	if why := flowReason(r); why != "" {
-		b.WriteString("  " + p.paint.faint(why))
+		b.WriteString("  " + p.paint.faint(printable(why)))
 	}
 	if n := r.Newly(); n != "" {
 		b.WriteString("  " + p.paint.bold("staged: "+n))

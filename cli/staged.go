@@ -251,11 +251,11 @@ func (r *stagedReport) text(w io.Writer) error {
 	}{{p.bad("newly denied"), r.Denied}, {p.good("newly allowed"), r.Allowed}} {
 		fmt.Fprintf(&b, "\n%s: %d\n", part.title, len(part.changes))
 		for _, c := range part.changes {
-			fmt.Fprintf(&b, "  %s  x%d, last %s\n", p.bold(c.String()), c.Connections, c.Last.Local().Format(time.DateTime))
+			fmt.Fprintf(&b, "  %s  x%d, last %s\n", p.bold(printable(c.String())), c.Connections, c.Last.Local().Format(time.DateTime))
 			fmt.Fprintf(&b, "    now:  %s\n    then: %s\n", &c.Before.Trace, &c.After.Trace)
 			for i := range c.Flows {
 				f := &c.Flows[i]
-				fmt.Fprintf(&b, "    seen: %s -> %s %s %s\n", f.Source.Shown(), f.Destination.Shown(), flowPort(f), f.Last.Local().Format(time.DateTime))
+				fmt.Fprintf(&b, "    seen: %s -> %s %s %s\n", printable(f.Source.Shown()), printable(f.Destination.Shown()), printable(flowPort(f)), f.Last.Local().Format(time.DateTime))
 			}
 		}
 	}

@@ -90,3 +90,28 @@ func TestExport(t *testing.T) {
 	must(t, f.Close())
 	<-done
 }
+
+// TestOddNames: whatever agents send as names is in the export as it was.
+func TestOddNames(t *testing.T) {
+	for _, odd := range []string{"a\"b\\", "a\nb\x00\x1b[2J", "\u2028</script>", "名前 🙂"} {
+		r := sample()
+		r.Source.Name, r.Source.Labels, r.Node, r.Service = odd, odd, odd, odd
+		body, err := json.Marshal(otlp([]*flow.Record{&r}, begin))
+		must(t, err)
+		var back otlpLogs
+		must(t, json.Unmarshal(body, &back))
+		log := back.ResourceLogs[0].ScopeLogs[0].LogRecords[0]
+		for key, want := range map[string]string{"tierwall.source": "blue/" + odd, "tierwall.source.labels": odd, "tierwall.service": odd} {
+			found := false
+			for _, a := range log.Attributes {
+				found = found || a.Key == key && a.Value.String != nil && *a.Value.String == want
+			}
+			if !found {
+				t.Errorf("%q: no %s in %s", odd, key, body)
+			}
+		}
+		if node := back.ResourceLogs[0].Resource.Attributes[1].Value.String; *node != odd {
+			t.Errorf("%q: node %q", odd, *node)
+		}
+	}
+}
