@@ -473,6 +473,7 @@ func (a *agent) report(c dataplane.Change, began time.Time) {
 func (a *agent) look() {
 	if len(a.waiting) == 0 {
 		a.metrics.problems.Set(float64(a.watcher.check(a.near)))
+		a.reporter.warn(a.watcher.bridged(a.places))
 		a.started.Do(func() { go economize(a.Log) })
 	}
 }
@@ -485,5 +486,6 @@ func (a *agent) lookAround() {
 		return
 	}
 	a.countUnlogged()
+	a.reporter.warn(a.watcher.bridged(a.places))
 	a.metrics.unplaced.Set(float64(a.watcher.unplaced(a.places)))
 }

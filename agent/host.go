@@ -85,16 +85,6 @@ func (h *host) has(a netip.Addr) bool {
 	return a.IsLoopback()
 }
 
-// onBridge reports whether an interface is a bridge.
-func (h *host) onBridge(name string) bool {
-	for _, l := range h.links {
-		if l.name == name {
-			return l.bridge
-		}
-	}
-	return false
-}
-
 // isPair reports whether an interface is one end of a pair.
 func (h *host) isPair(name string) bool {
 	for _, l := range h.links {

@@ -58,9 +58,11 @@ type reporter struct {
 	versions        map[string]string
 	// cuts are what policies cut that the node needs; told is closed when the
 	// server has heard of them.
-	cuts     map[string]string
-	told     chan struct{}
-	drift    uint64
+	cuts  map[string]string
+	told  chan struct{}
+	drift uint64
+	// warning is what is wrong though the kernel is in step.
+	warning  string
 	err      string
 	since    *time.Time
 	enforces bool
@@ -190,6 +192,20 @@ func (r *reporter) behind(err error) {
 	}
 }
 
+// warn says what is wrong with the node though the kernel is in step; nothing if
+// all is well.
+func (r *reporter) warn(what string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.warning != what {
+		r.warning = what
+		r.stir()
+	}
+}
+
 // drifted counts a change of the kernel's tables by somebody else.
 func (r *reporter) drifted() {
 	if r == nil {
@@ -315,6 +331,9 @@ func (r *reporter) next() (report.Report, bool) {
 	if r.names != nil {
 		out.Learned, out.Forgotten, out.Unreported = r.names.Report(r.full)
 		out.Warning = r.names.Status()
+	}
+	if r.warning != "" {
+		out.Warning = strings.TrimSuffix(r.warning+"; "+out.Warning, "; ")
 	}
 	clear(r.come)
 	clear(r.gone)

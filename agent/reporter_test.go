@@ -92,12 +92,21 @@ func TestTurn(t *testing.T) {
 	if got := first.hear(t, "the second"); got.Full || got.Sequence != 2 {
 		t.Errorf("%+v", got)
 	}
+	r.warn("a bridge")
+	if got := first.hear(t, "the warning"); got.Warning != "a bridge" {
+		t.Errorf("%+v", got)
+	}
+	r.warn("a bridge") // which is known
+	r.warn("")
+	if got := first.hear(t, "that it is over"); got.Warning != "" {
+		t.Errorf("%+v", got)
+	}
 	put(other.says())
 	if got := other.hear(t, "one that does not lead"); !got.Full {
 		t.Errorf("%+v", got)
 	}
 	put(third.says())
-	if got := third.hear(t, "the third"); !got.Full || got.Sequence != 3 {
+	if got := third.hear(t, "the third"); !got.Full || got.Sequence != 5 {
 		t.Errorf("%+v", got)
 	}
 	select {

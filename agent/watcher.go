@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tierwall/tierwall/model"
@@ -20,14 +23,14 @@ type watcher struct {
 	problems map[string]bool
 	// lost are the pods without an interface, true if that was said.
 	lost map[verdict.EndpointID]bool
-	// bridges are the bridges with pods on them that were looked at.
-	bridges map[string]bool
+	// bridges is what was said of bridges that are not policed.
+	bridges string
 	// sysctl reads a setting of the kernel.
 	sysctl func(path string) string
 }
 
 func newWatcher(log *slog.Logger) *watcher {
-	return &watcher{log: log, problems: map[string]bool{}, lost: map[verdict.EndpointID]bool{}, bridges: map[string]bool{}, sysctl: readSysctl}
+	return &watcher{log: log, problems: map[string]bool{}, lost: map[verdict.EndpointID]bool{}, sysctl: readSysctl}
 }
 
 func readSysctl(path string) string {
@@ -72,23 +75,37 @@ func (w *watcher) unplaced(p *places) int {
 		now[id] = said
 	}
 	w.lost = now
-	w.bridged(p)
 	return len(now)
 }
 
-// bridged warns where pods share a bridge that keeps their packets to each
-// other from the hooks at which policy is enforced.
-func (w *watcher) bridged(p *places) {
-	for name := range p.podsOn {
-		if w.bridges[name] || !p.host.onBridge(name) {
+// bridged looks for bridges that keep packets of pods to each other from the
+// hooks at which policy is enforced. It returns what is to be said of this node;
+// nothing if all is well. Somebody may set a setting at any time.
+func (w *watcher) bridged(p *places) string {
+	now, off := map[string]bool{}, map[string]bool{}
+	for _, l := range p.host.links {
+		if !l.bridge || p.podsOn[l.name] == 0 {
 			continue
 		}
-		w.bridges[name] = true
 		for _, path := range []string{"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"} {
-			if w.sysctl(path) != "1" {
-				w.log.Error("pods of this node share a bridge, and the kernel does not show what they send each other: policy is NOT enforced between pods of this node. "+
-					"Load the module br_netfilter and set the sysctl to 1", "bridge", name, "sysctl", strings.ReplaceAll(path, "/", "."))
+			if w.sysctl(path) == "1" {
+				continue
 			}
+			now[l.name], off[strings.ReplaceAll(path, "/", ".")] = true, true
 		}
 	}
+	what := ""
+	if len(now) > 0 {
+		what = fmt.Sprintf("policy is NOT enforced between pods of this node: they share a bridge (%s), and the kernel does not show what they send each other. "+
+			"Load the module br_netfilter and set %s to 1", strings.Join(slices.Sorted(maps.Keys(now)), ", "), strings.Join(slices.Sorted(maps.Keys(off)), " and "))
+	}
+	switch {
+	case what == w.bridges:
+	case what == "":
+		w.log.Info("the kernel shows what pods behind a bridge send each other: policy is enforced")
+	default:
+		w.log.Error(what)
+	}
+	w.bridges = what
+	return what
 }

@@ -59,8 +59,8 @@ type Report struct {
 	Learned    []Learned `json:"learned,omitempty"`
 	Forgotten  []Address `json:"forgotten,omitempty"`
 	Unreported int       `json:"unreported,omitempty"`
-	// Warning says what is wrong with learning names, though policy is enforced:
-	// that there are too many, or that they are not kept on disk.
+	// Warning says what is wrong though the kernel is in step: that pods behind a
+	// bridge are not policed among themselves, or, with learning names, that there are too many, or that they are not kept on disk.
 	Warning string `json:"warning,omitempty"`
 	// Cuts says, by policy, which needs of the node itself it cuts.
 	Cuts map[string]string `json:"cuts,omitempty"`
