@@ -167,6 +167,64 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+// TestHostStages: what hosts' policy allowed of traffic that is forwarded has the
+// place of its direction, or one beside the pod's; what was not decided before
+// translation has none.
+func TestHostStages(t *testing.T) {
+	r := newRig(t)
+	on := &table.Decision{Verdict: verdict.Allow, Reason: verdict.ByHostDefault}
+	only443 := []table.Protocol{{Number: verdict.TCP, Bands: []table.Band{{To: 65535, Cells: []table.Cell{{To: 442, Decision: on}, {From: 443, To: 443, Decision: allowed}, {From: 444, To: 65535, Decision: on}}}}}}
+	host := &table.Endpoint{ID: verdict.EndpointID{Kind: verdict.Host, Name: "eth0"}, Stages: map[verdict.Stage][2][]table.Span{}}
+	delta := &table.Delta{NewRows: []*table.Row{{ID: 21, Other: on, Protocols: only443}}, Endpoints: []table.EndpointChange{{New: host}}}
+	for id, s := range map[table.SetID]struct {
+		stage verdict.Stage
+		dir   verdict.Direction
+	}{20: {verdict.Forward, verdict.Ingress}, 21: {verdict.Forward, verdict.Egress}, 22: {verdict.PreDNAT, verdict.Ingress}} {
+		delta.NewSets = append(delta.NewSets, &table.Set{ID: id, Direction: s.dir, Stage: s.stage, Kind: verdict.Host, Default: [2]table.RowID{21, 21}})
+		spans := host.Stages[s.stage]
+		spans[s.dir] = []table.Span{{From: netip.MustParseAddr("0.0.0.0"), To: netip.MustParseAddr("255.255.255.255"), Set: id}}
+		host.Stages[s.stage] = spans
+	}
+	r.book.Take(delta)
+	show := func(d *flow.Decision) string {
+		if d == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%s %s %s", d.Endpoint, d.Stage, d.Trace.Reason)
+	}
+	for i, row := range []struct {
+		from, to string
+		halves   [2]table.SetID // egress, ingress
+		want     string
+	}{
+		{"198.51.100.1:9", "203.0.113.1:443", [2]table.SetID{20, 21}, "hep:eth0 forward rule | hep:eth0 forward rule | -"},
+		{"198.51.100.1:9", "10.0.0.2:80", [2]table.SetID{20, 11}, "- | blue/b normal rule | hep:eth0 forward host default"},
+		{"10.0.0.1:9", "203.0.113.1:443", [2]table.SetID{10, 21}, "blue/a normal rule | - | hep:eth0 forward rule"},
+		{"198.51.100.1:9", "10.0.0.2:80", [2]table.SetID{22, 11}, "- | blue/b normal rule | -"},
+		{"198.51.100.1:9", "192.0.2.1:443", [2]table.SetID{22, 0}, "- | hep:eth0 preDNAT rule | -"},
+	} {
+		var label []any
+		for half, id := range map[verdict.Direction]table.SetID{verdict.Egress: row.halves[0], verdict.Ingress: row.halves[1]} {
+			if id != 0 {
+				label = append(label, half, id)
+			}
+		}
+		r.Connection(connection(uint32(i), row.from, row.to, label...))
+		got := r.records(1)[0]
+		if text := show(got.Egress) + " | " + show(got.Ingress) + " | " + show(got.Host); text != row.want {
+			t.Errorf("%s to %s: %s, want %s", row.from, row.to, text, row.want)
+		}
+	}
+	sent := connection(90, "198.51.100.1:9", "192.0.2.1:443", verdict.Egress, table.SetID(22), verdict.Ingress, table.SetID(11))
+	sent.Reply.Src, sent.Reply.SrcPort = netip.MustParseAddr("10.0.0.2"), 80 // the policy before translation was asked of port 443
+	r.Connection(sent)
+	if got := r.records(1)[0]; show(got.Host) != "hep:eth0 preDNAT rule" || got.Ingress.Endpoint != "blue/b" {
+		t.Errorf("translated: %s, %s", show(got.Host), show(got.Ingress))
+	}
+	r.Connection(connection(91, "198.51.100.1:9", "192.0.2.1:80", verdict.Egress, table.SetID(22)))
+	r.records(0) // nothing was decided
+}
+
 // TestDenied: a denial is told with the decision that made it and what allowed it
 // before; one that no policy makes is counted.
 func TestDenied(t *testing.T) {

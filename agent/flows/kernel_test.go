@@ -16,10 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/florianl/go-nflog/v2"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
 	"github.com/tierwall/tierwall/compile"
+	"github.com/tierwall/tierwall/conntrack"
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/dataplane/nft"
 	"github.com/tierwall/tierwall/evaluate"
@@ -66,7 +68,7 @@ func newNode(t *testing.T, rate uint64) *node {
 		must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 		must(t, os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_acct", []byte("1"), 0))
 	})
-	n.plane = nft.New(nft.Options{NetNS: int(n.ns), FlowGroup: 65, FlowRate: rate})
+	n.plane = nft.New(nft.Options{NetNS: int(n.ns), FlowGroup: 65, FlowRate: rate, LogGroup: 64, LogRate: 1, LogBurst: 5})
 	n.collect = NewCollector("n1", func() uint8 { return n.plane.Recording().Tag }, n.book, n.dir, nil)
 	program := dataplane.Program{Interfaces: map[verdict.EndpointID][]string{}}
 	var changes []model.Change
@@ -154,7 +156,7 @@ func (n *node) applied() bool { return n.plane.Recording().Tag != 0 }
 func (n *node) listen() {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	l := Listener{Recorder: n.plane, NetNS: int(n.ns), HostAt: func(uint32) verdict.EndpointID { return verdict.EndpointID{} }, Log: slog.New(slog.DiscardHandler)}
+	l := n.listener()
 	go func() {
 		done <- l.Run(ctx, n.collect, func(r []flow.Record, lost flow.Loss) {
 			n.mu.Lock()
@@ -183,6 +185,12 @@ func (n *node) listen() {
 	n.records, n.lost = nil, flow.Loss{}
 	n.mu.Unlock()
 }
+
+func (n *node) listener() Listener {
+	return Listener{Recorder: n.plane, NetNS: int(n.ns), HostAt: nowhere, Log: slog.New(slog.DiscardHandler)}
+}
+
+func nowhere(uint32) verdict.EndpointID { return verdict.EndpointID{} }
 
 // send sends a packet from a pod to each of some ports, from sockets of its own.
 func (n *node) send(from, to string, sockets int, ports ...int) {
@@ -355,4 +363,137 @@ func TestKernelChanges(t *testing.T) {
 	if allowed < 20 || denied < 20 || n.collect.Disagreed() != 0 {
 		t.Errorf("%d allowed, %d denied, %d disagreements", allowed, denied, n.collect.Disagreed())
 	}
+}
+
+// TestKernelLogged: of connections that meet a Log rule, each is an event with the
+// rule, however long its name, or counted as held back by the limit; and each is a
+// connection of its own record.
+func TestKernelLogged(t *testing.T) {
+	n := newNode(t, 1000)
+	p := allow(strings.Repeat("a-long-name-", 20), 1000, 1999)
+	logs := p.Rules[verdict.Ingress][0]
+	logs.Action = verdict.ActionLog
+	p.Rules[verdict.Ingress][0].Index = 1
+	p.Rules[verdict.Ingress] = append([]model.Rule{logs}, p.Rules[verdict.Ingress]...)
+	n.take(model.Put(p))
+	nf, err := nflog.Open(&nflog.Config{NetNS: int(n.ns), Group: 64, Copymode: nflog.CopyPacket, Bufsize: 128})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	context.AfterFunc(ctx, func() { nf.Close() })
+	hook := func(a nflog.Attribute) int {
+		if l, ok := ParseLogged(a, nowhere); ok {
+			n.collect.Logged(l)
+		}
+		return 0
+	}
+	must(t, nf.RegisterWithErrorFunc(ctx, hook, func(error) int { return 0 }))
+	n.listen()
+	before, err := n.plane.Unlogged()
+	must(t, err)
+	const sent = 20
+	for port := range sent {
+		n.send("a", "10.1.0.2", 1, 1000+port)
+	}
+	held := uint64(0)
+	logged, connections := uint64(0), uint64(0)
+	n.wait(10*time.Second, func() bool {
+		counts, err := n.plane.Unlogged()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		held, logged, connections = 0, 0, 0
+		for rule, c := range counts {
+			held += c - before[rule]
+		}
+		for _, r := range n.records {
+			connections += r.Connections
+			if r.Logged != nil {
+				logged += r.Logged.Packets
+			}
+		}
+		return logged+held == sent && connections == sent
+	})
+	if logged+held != sent || logged == 0 || held == 0 || connections != sent {
+		t.Errorf("of %d connections %d are recorded; %d are logged, %d held back", sent, connections, logged, held)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	want := flow.Logged{Prefix: "tierwall", Tier: "default", Policy: p.ID.String(), Direction: "ingress", Packets: 1}
+	for _, r := range n.records {
+		if r.Logged != nil && (*r.Logged != want || r.Verdict != flow.Verdict(verdict.Allow) || r.Destination.String() != "blue/b" || r.Port < 1000) {
+			t.Errorf("%+v %s %s %d", *r.Logged, r.Verdict, r.Destination, r.Port)
+		}
+	}
+}
+
+// TestKernelUpdates: what passes in a connection is told of while it goes on, and
+// with its end adds up to what was sent.
+func TestKernelUpdates(t *testing.T) {
+	n := newNode(t, 1000)
+	n.take(model.Put(allow("p", 1000, 1999)))
+	n.listen()
+	var c net.PacketConn // not connected: nobody answers, and the word of it is not for the next packet
+	n.in(n.pods["a"], func() {
+		var err error
+		c, err = net.ListenPacket("udp4", "0.0.0.0:0")
+		must(t, err)
+	})
+	defer c.Close()
+	write := func() {
+		_, err := c.WriteTo([]byte("hello"), &net.UDPAddr{IP: net.IPv4(10, 1, 0, 2), Port: 1234})
+		must(t, err)
+	}
+	packets := uint64(0)
+	told := func(what string, ended bool) {
+		t.Helper()
+		var sum flow.Volume
+		connections, over := uint64(0), false
+		if !n.wait(10*time.Second, func() bool {
+			sum, connections, over = flow.Volume{}, 0, false
+			for _, r := range n.records {
+				if r.Port == 1234 {
+					sum.Add(r.Out)
+					connections += r.Connections
+					over = r.Ended
+				}
+			}
+			return sum == flow.Volume{Packets: packets, Bytes: packets * (28 + 5)} && connections == 1 && over == ended
+		}) {
+			t.Errorf("%s: %d packets were sent; %+v are told in %d connections, ended %v", what, packets, sum, connections, over)
+		}
+	}
+	for round := range 3 {
+		for range round + 2 {
+			write()
+			packets++
+		}
+		if round == 0 {
+			n.wait(10*time.Second, func() bool { return n.collect.Open() > 0 })
+		}
+		n.listener().update(t.Context(), n.collect)
+		told("while it goes on", false)
+	}
+	write()
+	write()
+	h, err := netlink.NewHandleAt(n.ns)
+	must(t, err)
+	defer h.Close()
+	counted := n.entries(1234)
+	must(t, h.ConntrackTableFlush(netlink.ConntrackTable))
+	if packets = counted; packets < 10 {
+		t.Errorf("the kernel counted %d packets", packets)
+	}
+	told("when it is over", true)
+}
+
+// entries is how many packets the kernel has counted to a port.
+func (n *node) entries(port uint16) (packets uint64) {
+	must(n.t, conntrack.Dump(int(n.ns), func(e *conntrack.Event) {
+		if e.Origin.DstPort == port {
+			packets += e.Out.Packets
+		}
+	}))
+	return packets
 }

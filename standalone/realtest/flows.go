@@ -129,7 +129,7 @@ func disagreements(s *model.State, oracle *evaluate.Oracle, r *flow.Record) (wro
 		return nil
 	}
 	denies := false
-	for dir, d := range map[verdict.Direction]*flow.Decision{verdict.Egress: r.Egress, verdict.Ingress: r.Ingress} {
+	for d, dir := range map[*flow.Decision]verdict.Direction{r.Egress: verdict.Egress, r.Ingress: verdict.Ingress, r.Host: r.HostDirection()} {
 		if d == nil {
 			continue
 		}

@@ -263,8 +263,7 @@ func (n *Node) ConnectFor(port int, d time.Duration, threads int) (perSecond flo
 				problems <- err
 				return
 			}
-			defer func() { _ = unix.Close(listener) }()
-			problems <- in(n.client, func() error {
+			err = in(n.client, func() error {
 				for time.Since(began) < d {
 					switch err := connect(listener, port+i); {
 					case errors.Is(err, unix.EINTR): // the runtime's own signals: not counted
@@ -276,6 +275,7 @@ func (n *Node) ConnectFor(port int, d time.Duration, threads int) (perSecond flo
 				}
 				return nil
 			})
+			problems <- errors.Join(err, unix.Close(listener)) // the next may listen there
 		}()
 	}
 	for range threads {
