@@ -58,12 +58,12 @@ func flowsConnect(rounds int, each time.Duration) benchmark {
 		connections := 0.0
 		for range rounds {
 			for _, i := range rand.Perm(len(nodes)) {
-				before := processTime()
+				before, began := processTime(), time.Now()
 				rate, err := nodes[i].ConnectFor(80, each, 2)
 				if err != nil {
 					return nil, err
 				}
-				n := rate * each.Seconds()
+				n := rate * time.Since(began).Seconds()
 				rates[i] = append(rates[i], rate)
 				cpus[i] = append(cpus[i], float64((processTime()-before).Microseconds())/n)
 				if i == allRecorded {

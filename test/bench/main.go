@@ -82,7 +82,7 @@ func measure(only, out string) error {
 	wide.Endpoints *= 2
 	all := []benchmark{growth(), starts("A", shapeA), starts("B", shapeB), starts("C", shapeC), churn(), shapeD(), shapeE(), learning(), validate(), preview(),
 		answers(scale.Large()), answers(wide)}
-	all = append(all, flowsConnect(15, 700*time.Millisecond), flowsUnrecorded(100_000), flowsStaged(1_000_000))
+	all = append(all, flowsConnect(15, 700*time.Millisecond), flowsUnrecorded(100_000), flowsUpdate(100_000), flowsStaged(1_000_000))
 	for _, b := range append(append(all, kernel(fullEffort)...), fullNames.benchmarks()...) {
 		if !slices.ContainsFunc(b.names, pattern.MatchString) {
 			continue
