@@ -1622,6 +1622,9 @@ type Matches struct {
 	// Nets networks that are written in the rule
 	Nets *[]string `json:"nets,omitempty"`
 
+	// Pods how many pods of each namespace, where refs does not have all
+	Pods *map[string]int `json:"pods,omitempty"`
+
 	// Refs endpoints as blue/be-1 and hep:node-1, sets as networkset:blue/s and globalnetworkset:g
 	Refs []string `json:"refs"`
 }

@@ -3,6 +3,7 @@ package manager
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/manifest"
@@ -175,6 +176,15 @@ func placeInWords(s *model.State, p *model.Policy) string {
 
 func matches(m analysis.Matches, limit int) Matches {
 	out := Matches{Anything: m.Anything, Count: len(m.Refs), Refs: append([]string{}, m.Refs[:min(len(m.Refs), limit)]...)}
+	if len(m.Refs) > limit {
+		pods := map[string]int{}
+		for _, ref := range m.Refs {
+			if namespace, _, ok := strings.Cut(ref, "/"); ok && !strings.Contains(namespace, ":") {
+				pods[namespace]++
+			}
+		}
+		out.Pods = &pods
+	}
 	if len(m.Nets) > 0 {
 		nets := texts(m.Nets)
 		out.Nets = &nets

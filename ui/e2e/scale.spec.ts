@@ -158,7 +158,7 @@ test('figures at scale: they are all told, and then held against their goals', a
   await expect(page.getByRole('article').first()).toBeVisible();
   await page.waitForTimeout(1500);
   await figure('board: filter that leaves 1', 200, () => filtered(page, 'policy-1234', 'Showing 1 of 2,0'));
-  await figure('board: filter that leaves 50', 200, () => filtered(page, "app-7'", 'Showing 50 of 2,0'));
+  await figure('board: filter that leaves 50', 200, () => filtered(page, 'app-7', 'Showing 50 of 2,0'));
   await figure('board: longest standstill while filtering', 200, () => standstill(page, () => page.getByRole('textbox', { name: 'Filter' }).pressSequentially(' policy', { delay: 60 })));
 
   await visit(page, '/policies/new?namespace=ns-1&tier=tier-3');

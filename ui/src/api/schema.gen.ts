@@ -1175,6 +1175,10 @@ export interface components {
             count: number;
             /** @description endpoints as blue/be-1 and hep:node-1, sets as networkset:blue/s and globalnetworkset:g */
             refs: string[];
+            /** @description how many pods of each namespace, where refs does not have all */
+            pods?: {
+                [key: string]: number;
+            };
             /** @description networks that are written in the rule */
             nets?: string[];
         };

@@ -1,11 +1,11 @@
 /** What the server says of the draft, beside the form: in words, in numbers, and in the picture. */
 import './beside.css';
-import { Alert, List, NativeSelect, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core';
-import { useState } from 'react';
+import { Alert, Button, Group, List, NativeSelect, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core';
+import { memo, useMemo, useState } from 'react';
 import { errorWord, type ApiError, type Cluster, type Draft, type DraftRule, type FieldProblem, type Matches } from '../api';
 import { peerSide } from '../document/policy';
 import type { OpenRule } from '../form/Rules';
-import { boxes, countWords, type Box, type Marked } from './marks';
+import { arrange, countWords, marker, sizeOf, takenOf, type Box, type Item, type Taken } from './marks';
 import { readable } from '../form/readable';
 
 interface BesideProps {
@@ -89,10 +89,7 @@ function Picture({ draft, cluster, open }: { draft: Draft; cluster: Cluster | un
         {matches && <Text size="sm" fw={600} data-testid="matched">✓ {countWords(matches)}</Text>}
         {matches?.nets !== undefined && matches.nets.length > 0 && <Text size="sm">Any address in {matches.nets.join(', ')}, known or not.</Text>}
         {cluster?.cut && <Text size="sm">{cluster.cut}</Text>}
-        <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
-          {cluster && boxes(cluster, matches).map((box) => <BoxOf key={box.title} box={box} />)}
-          {cluster && <BoxOf box={{ title: 'Outside the cluster', items: [{ key: 'out', label: 'any other machine', kind: 'set', count: 1, taken: matches ? (matches.anything ? 1 : 0) : undefined }] }} />}
-        </SimpleGrid>
+        {cluster && <Boxes cluster={cluster} matches={matches} />}
         {!cluster && <Text size="sm">The cluster is being read…</Text>}
       </Stack>
     </Paper>
@@ -103,33 +100,76 @@ function peer(rule: DraftRule): Matches {
   return rule[peerSide(rule.direction)];
 }
 
-function BoxOf({ box }: { box: Box }) {
+/** With more items than this the boxes are closed until one opens them, and with more boxes not all are shown. */
+const manyItems = 150;
+const manyBoxes = 40;
+
+const outside: Box = { title: 'Outside the cluster', items: [{ key: 'out', label: 'any other machine', kind: 'set', count: 1, refs: [] }] };
+
+function Boxes({ cluster, matches }: { cluster: Cluster; matches: Matches | undefined }) {
+  const all = useMemo(() => arrange(cluster), [cluster]);
+  const take = useMemo(() => marker(matches), [matches]);
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
+  const [every, setEvery] = useState(false);
+  const large = useMemo(() => all.reduce((sum, box) => sum + box.items.length, 0) > manyItems, [all]);
+  const taken = useMemo(() => new Map(all.map((box) => [box, takenOf(box, take, matches)])), [all, take, matches]);
+  // What something is taken in of comes first, where not all are shown.
+  const shown = every || all.length <= manyBoxes ? all : [...all].sort((a, b) => Number(taken.get(b) !== 0) - Number(taken.get(a) !== 0)).slice(0, manyBoxes);
+  const toggle = (title: string) => setOpened((old) => {
+    const next = new Set(old);
+    if (!next.delete(title)) next.add(title);
+    return next;
+  });
+  return (
+    <>
+      {shown.length < all.length && <Text size="sm">Showing {shown.length} of {all.length} boxes, those with something taken in first. <Button variant="subtle" size="compact-xs" onClick={() => setEvery(true)}>Show all</Button></Text>}
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
+        {shown.map((box) => (!large || box.items.length === 1 || opened.has(box.title)
+          ? <BoxOf key={box.title} box={box} take={take} {...(large && box.items.length > 1 ? { onClose: () => toggle(box.title) } : {})} />
+          : <ClosedBox key={box.title} title={box.title} size={sizeOf(box)} taken={taken.get(box)} onOpen={toggle} />))}
+        <BoxOf box={outside} take={() => (matches ? (matches.anything ? 1 : 0) : undefined)} />
+      </SimpleGrid>
+    </>
+  );
+}
+
+/** A box of which only the sum is shown: it is drawn again only where that changes. */
+const ClosedBox = memo(function ClosedBox({ title, size, taken, onOpen }: { title: string; size: number; taken: Taken; onOpen: (title: string) => void }) {
+  return (
+    <Paper withBorder p="xs" radius="md" role="group" aria-label={title}>
+      <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>{title}</Text>
+      <Text size="sm" fw={taken ? 600 : 400} data-taken={taken ?? 'unknown'}><Sign taken={taken} count={size} />{taken === undefined ? `${size.toLocaleString('en')}, not told how many` : `${taken.toLocaleString('en')} of ${size.toLocaleString('en')}`} <Button variant="subtle" size="compact-xs" aria-label={`Show what is in ${title}`} onClick={() => onOpen(title)}>Show</Button></Text>
+    </Paper>
+  );
+}, (a, b) => a.title === b.title && a.size === b.size && a.taken === b.taken);
+
+function BoxOf({ box, take, onClose }: { box: Box; take: (item: Item) => Taken; onClose?: () => void }) {
   return (
     <Paper withBorder p="xs" radius="md" role="group" aria-label={box.title}>
-      <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>{box.title}</Text>
-      <List listStyleType="none" size="sm" spacing={2}>
-        {box.items.map((item) => <Item key={item.key} item={item} />)}
-      </List>
+      <Group justify="space-between" wrap="nowrap">
+        <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>{box.title}</Text>
+        {onClose && <Button variant="subtle" size="compact-xs" aria-label={`Hide what is in ${box.title}`} onClick={onClose}>Hide</Button>}
+      </Group>
+      <ul className="marked">{box.items.map((item) => <MarkedItem key={item.key} label={item.label} kind={item.kind} count={item.count} taken={take(item)} />)}</ul>
     </Paper>
   );
 }
 
-const shapes = { pods: 'pods', host: 'host', set: 'set' } as const;
-
-/** A check mark and words: the colour only repeats them. */
-function Item({ item }: { item: Marked }) {
-  const all = item.taken === item.count;
-  const some = item.taken !== undefined && item.taken > 0;
-  const sign = item.taken === undefined ? '?' : all ? '✓' : some ? '◐' : '·';
-  const said = item.taken === undefined ? 'not told' : all ? 'taken in' : some ? `${item.taken} of ${item.count} taken in` : 'not taken in';
-  return (
-    <List.Item data-taken={item.taken ?? 'unknown'} data-kind={shapes[item.kind]}>
-      <Text span size="sm" fw={some ? 600 : 400} style={{ overflowWrap: 'anywhere' }}>
-        <span aria-hidden style={{ display: 'inline-block', width: '1.4em', color: some ? 'var(--mantine-primary-color-light-color)' : undefined }}>{sign}</span>
-        {item.label}{item.kind === 'pods' ? ` ×${item.count}` : ''}
-        {some && !all ? ` (${item.taken} of ${item.count})` : ''}
-        <span style={{ position: 'absolute', width: 1, height: 1, overflow: 'hidden', clipPath: 'inset(50%)', whiteSpace: 'nowrap' }}> {said}</span>
-      </Text>
-    </List.Item>
-  );
+/** A check mark: the colour and the weight only repeat it. */
+function Sign({ taken, count }: { taken: Taken; count: number }) {
+  return <span aria-hidden className="sign" data-some={Boolean(taken)}>{taken === undefined ? '?' : taken === count ? '✓' : taken > 0 ? '◐' : '·'}</span>;
 }
+
+/** A check mark and words. Plain elements, since there can be hundreds that change at once. */
+const MarkedItem = memo(function MarkedItem({ label, kind, count, taken }: { label: string; kind: Item['kind']; count: number; taken: Taken }) {
+  const some = taken !== undefined && taken > 0;
+  const said = taken === undefined ? 'not told' : taken === count ? 'taken in' : some ? `${taken} of ${count} taken in` : 'not taken in';
+  return (
+    <li data-taken={taken ?? 'unknown'} data-kind={kind}>
+      <Sign taken={taken} count={count} />
+      {label}{kind === 'pods' ? ` ×${count}` : ''}
+      {some && taken !== count ? ` (${taken} of ${count})` : ''}
+      <span className="visually-hidden"> {said}</span>
+    </li>
+  );
+});

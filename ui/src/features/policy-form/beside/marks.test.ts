@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Cluster, Matches } from '../api';
-import { boxes, countWords } from './marks';
+import { arrange, countWords, marker, sizeOf, takenOf } from './marks';
 
 const group = (namespace: string, tier: string, refs: string[], node = 'node-1') => ({ node, namespace, labels: { 'app/tier': tier, 'projectcalico.org/namespace': namespace }, serviceAccount: 'default', count: refs.length, refs });
 const cluster = {
@@ -11,7 +11,7 @@ const cluster = {
 } as unknown as Cluster;
 
 const matches = (refs: string[], more: Partial<Matches> = {}): Matches => ({ anything: false, count: refs.length, refs, ...more });
-const marks = (given: Matches | undefined) => boxes(cluster, given).flatMap((box) => box.items.map((item) => [box.title, item.label, item.taken, item.count]));
+const marks = (given: Matches | undefined) => arrange(cluster).flatMap((box) => box.items.map((item) => [box.title, item.label, marker(given)(item), item.count]));
 
 it('marks what is taken in, over all nodes', () => {
   expect(marks(matches(['blue/fe-1', 'blue/fe-2', 'networkset:blue/s', 'hep:hep-1']))).toEqual([
@@ -32,6 +32,14 @@ it('claims nothing that the server has not said', () => {
   const cut = marks(matches(['blue/be-1'], { count: 900 }));
   expect(cut).toContainEqual(['blue', 'app/tier: BE', 1, 1]);
   expect(cut).toContainEqual(['blue', 'app/tier: FE', undefined, 2]);
+});
+
+it('says of a box how many are taken in, by namespace where the list is cut', () => {
+  const boxes = (given: Matches | undefined) => arrange(cluster).map((box) => [box.title, takenOf(box, marker(given), given), sizeOf(box)]);
+  expect(boxes(matches(['blue/fe-1', 'networkset:blue/s']))).toEqual([['Host endpoints', 0, 1], ['Global network sets', 0, 1], ['blue', 2, 4]]);
+  expect(boxes(undefined)[2]).toEqual(['blue', undefined, 4]);
+  expect(boxes(matches(['networkset:blue/s'], { count: 900, pods: { blue: 2 } }))[2]).toEqual(['blue', 3, 4]);
+  expect(boxes(matches([], { count: 900, pods: { blue: 2 } }))[2]).toEqual(['blue', undefined, 4]);
 });
 
 it('says numbers in words', () => {
