@@ -1,4 +1,5 @@
 import { Radio, Group, Stack, Text, Fieldset, Accordion } from '@mantine/core';
+import { useState } from 'react';
 import type { Path } from '../document/edit';
 import { hasPorts, set, type Direction, type Entity, type Rule } from '../document/policy';
 import { IsIsNot, parsePort, TextField } from './fields';
@@ -76,14 +77,15 @@ function Peer(props: EntityProps) {
   );
 }
 
-/** A part that is closed as long as nothing in it says anything. */
+/** A part that is closed as long as nothing in it says anything. Its fields are made when it is opened: most never are. */
 export function More({ title, open, children }: { title: string; open: boolean; children: React.ReactNode }) {
+  const [made, setMade] = useState(open);
   return (
-    <Accordion variant="contained" defaultValue={open ? 'more' : null} order={5}>
+    <Accordion variant="contained" defaultValue={open ? 'more' : null} order={5} onChange={() => setMade(true)}>
       <Accordion.Item value="more">
         <Accordion.Control>{title}</Accordion.Control>
         <Accordion.Panel>
-          <Stack gap="md">{children}</Stack>
+          {made && <Stack gap="md">{children}</Stack>}
         </Accordion.Panel>
       </Accordion.Item>
     </Accordion>

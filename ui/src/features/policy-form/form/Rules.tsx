@@ -1,5 +1,5 @@
 /** The rules of a direction in order, one of which can be open for editing. */
-import { ActionIcon, Alert, Badge, Button, Card, Group, NativeSelect, Stack, Text, Title, Tooltip } from '@mantine/core';
+import { ActionIcon, Alert, Badge, Button, Card, Group, NativeSelect, Stack, Text, Title } from '@mantine/core';
 import { useEffect, useRef } from 'react';
 import { duplicateItem, moveItem, removeItem } from '../document/edit';
 import { actions, addRule, rulePath, rulesPath, set, type Direction, type Policy, type Rule } from '../document/policy';
@@ -140,11 +140,10 @@ function RuleCard({ direction, index, rule, count, locked, onOpen }: { direction
 
 function Icon({ id, label, sign, disabled, onClick }: { id: string; label: string; sign: string; disabled: boolean; onClick: () => void }) {
   return (
-    <Tooltip label={label}>
-      <ActionIcon id={id} variant="subtle" color="gray" aria-label={label} disabled={disabled} onClick={onClick}>
-        {sign}
-      </ActionIcon>
-    </Tooltip>
+    // Not a Tooltip: of those there would be a hundred in a long policy, drawn anew whenever typing pauses.
+    <ActionIcon id={id} variant="subtle" color="gray" aria-label={label} title={label} disabled={disabled} onClick={onClick}>
+      {sign}
+    </ActionIcon>
   );
 }
 

@@ -120,11 +120,10 @@ function SelectorText({ title, path, value, none, error }: { title: string; path
     <Textarea
       aria-label={`${title} as text`}
       placeholder={none}
-      autosize
-      minRows={1}
-      maxRows={6}
+      // As high as its text, without being measured: `autosize` measures each one whenever anything is drawn.
+      rows={Math.min(6, 1 + Math.floor(typed.value.length / 50))}
       spellCheck={false}
-      styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
+      styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fieldSizing: 'content', maxHeight: '9.5em' } }}
       value={typed.value}
       error={error}
       onBlur={typed.onBlur}
