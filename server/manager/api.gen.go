@@ -2112,17 +2112,11 @@ type StagedDecisionAction string
 // StagedPolicy defines model for StagedPolicy.
 type StagedPolicy = replay.Policy
 
-// StagedPossible How many pairs of groups of endpoints have connections that would be newly denied and newly allowed, seen or not.
-type StagedPossible = replay.Possible
-
 // StagedReport defines model for StagedReport.
 type StagedReport struct {
-	Allowed []StagedChange `json:"allowed"`
-	Denied  []StagedChange `json:"denied"`
-	Flows   *Unavailable   `json:"flows,omitempty"`
-
-	// Possible How many pairs of groups of endpoints have connections that would be newly denied and newly allowed, seen or not.
-	Possible  StagedPossible `json:"possible"`
+	Allowed   []StagedChange `json:"allowed"`
+	Denied    []StagedChange `json:"denied"`
+	Flows     *Unavailable   `json:"flows,omitempty"`
 	Staged    []StagedPolicy `json:"staged"`
 	Unchanged int64          `json:"unchanged"`
 
@@ -2657,6 +2651,12 @@ type DecideStagedParams struct {
 	XCSRFToken Csrf `json:"X-CSRF-Token"`
 }
 
+// GetStagedPossibleParams defines parameters for GetStagedPossible.
+type GetStagedPossibleParams struct {
+	// Limit how many, 100 if not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListTierSubjectsParams defines parameters for ListTierSubjects.
 type ListTierSubjectsParams struct {
 	Tier string `form:"tier" json:"tier"`
@@ -2793,6 +2793,9 @@ type ServerInterface interface {
 	// DecideStaged Enforce a staged policy, or discard it, with the user's own rights
 	// (POST /staged)
 	DecideStaged(w http.ResponseWriter, r *http.Request, params DecideStagedParams)
+	// GetStagedPossible Between which groups enforcing all that is staged could change something, seen or not
+	// (GET /staged/possible)
+	GetStagedPossible(w http.ResponseWriter, r *http.Request, params GetStagedPossibleParams)
 	// ListTierSubjects Who may do what in a tier
 	// (GET /tier-subjects)
 	ListTierSubjects(w http.ResponseWriter, r *http.Request, params ListTierSubjectsParams)
@@ -4875,6 +4878,39 @@ func (siw *ServerInterfaceWrapper) DecideStaged(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// GetStagedPossible operation middleware
+func (siw *ServerInterfaceWrapper) GetStagedPossible(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStagedPossibleParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetStagedPossible(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTierSubjects operation middleware
 func (siw *ServerInterfaceWrapper) ListTierSubjects(w http.ResponseWriter, r *http.Request) {
 
@@ -5076,6 +5112,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/flows/counts", wrapper.CountFlows)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/staged", wrapper.GetStaged)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/staged", wrapper.DecideStaged)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/staged/possible", wrapper.GetStagedPossible)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/nodes", wrapper.ListNodes)
 
 	return m

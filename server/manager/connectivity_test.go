@@ -91,3 +91,25 @@ func TestConnectivityIsCut(t *testing.T) {
 		t.Errorf("a pod that may not be seen: %d", code)
 	}
 }
+
+// TestStagedPossible: all that is staged is weighed at once, without flows.
+func TestStagedPossible(t *testing.T) {
+	shut := aPolicy("NetworkPolicy", "blue", "shut", "default", "app == 'fe' && projectcalico.org/namespace == 'blue'", 5)
+	g := newGuest(t, everything(), append(town(), &model.StagedPolicy{ID: verdict.PolicyID{Kind: "StagedNetworkPolicy", Namespace: "blue", Name: "shut"}, Replaces: shut.ID, Policy: shut})...)
+	var p Preview
+	g.get("/staged/possible", &p)
+	if p.Denied == 0 || p.Allowed != 0 || p.Total != len(p.Changes) {
+		t.Fatalf("%+v", p)
+	}
+	for _, c := range p.Changes {
+		for _, group := range p.Groups {
+			if group.Id == c.To && group.Title != "blue/fe" {
+				t.Errorf("%s to %s: %+v", c.From, group.Title, c)
+			}
+		}
+	}
+	g.get("/staged/possible?limit=1", &p)
+	if len(p.Changes) != 1 || p.Total < 1 {
+		t.Errorf("cut: %d of %d", len(p.Changes), p.Total)
+	}
+}

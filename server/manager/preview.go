@@ -1,8 +1,11 @@
 package manager
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/tierwall/tierwall/analysis"
 	"github.com/tierwall/tierwall/compile"
@@ -60,6 +63,27 @@ func (m *Manager) previewedChange(v *view, in PreviewQuery, problems *[]FieldPro
 		return &change, nil
 	}
 	return nil, nil
+}
+
+// GetStagedPossible implements ServerInterface. It asks the tables, no flows.
+func (m *Manager) GetStagedPossible(w http.ResponseWriter, r *http.Request, params GetStagedPossibleParams) {
+	v := m.seen(w, r)
+	if v == nil {
+		return
+	}
+	limit := 100
+	if params.Limit != nil {
+		limit = min(max(*params.Limit, 1), 1000)
+	}
+	var changes []model.Change
+	for _, id := range slices.SortedFunc(maps.Keys(v.state.Staged), func(a, b verdict.PolicyID) int { return cmp.Compare(a.String(), b.String()) }) {
+		changes = append(changes, v.enforced(model.Put(v.state.Staged[id]))...)
+	}
+	out := Preview{Problems: []FieldProblem{}, Groups: []Group{}, Changes: []Change{}, View: v.info()}
+	v.compiled(func(c *compile.Compiler, t *table.Tables, s *model.State) {
+		out.fill(analysis.PreviewOf(s, c, t, limit, changes...))
+	})
+	answer(w, out)
 }
 
 // previewed reads a text as the change that saving it makes; false if it says

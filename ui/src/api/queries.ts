@@ -64,6 +64,9 @@ export const connectivityQuery = (query: Query<'getConnectivity'>) =>
 export const connectivityCellQuery = (query: Query<'getConnectivityCell'>) =>
   queryOptions({ queryKey: ['connectivity', 'cell', query], queryFn: ({ signal }) => answer(api.GET('/connectivity/cell', { params: { query }, signal })), placeholderData: undefined });
 
+/** What enforcing all that is staged could change, seen or not. */
+export const stagedPossibleQuery = queryOptions({ queryKey: ['staged', 'possible'], queryFn: ({ signal }) => answer(api.GET('/staged/possible', { signal })), placeholderData: undefined });
+
 export const nodesQuery = queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => answer(api.GET('/nodes', { signal })) });
 
 export const tierSubjectsQuery = (tier: string) =>

@@ -532,6 +532,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/staged/possible": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Between which groups enforcing all that is staged could change something, seen or not */
+        get: operations["getStagedPossible"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/nodes": {
         parameters: {
             query?: never;
@@ -1610,11 +1627,6 @@ export interface components {
             last: string;
             flows: components["schemas"]["Flow"][];
         };
-        /** @description How many pairs of groups of endpoints have connections that would be newly denied and newly allowed, seen or not. */
-        StagedPossible: {
-            denied: number;
-            allowed: number;
-        };
         StagedReport: {
             flows?: components["schemas"]["Unavailable"];
             staged: components["schemas"]["StagedPolicy"][];
@@ -1627,7 +1639,6 @@ export interface components {
              * @description connections of which an end is gone
              */
             unknown: number;
-            possible: components["schemas"]["StagedPossible"];
             view: components["schemas"]["View"];
         };
         Unavailable: {
@@ -2702,6 +2713,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getStagedPossible: {
+        parameters: {
+            query?: {
+                /** @description how many, 100 if not given */
+                limit?: components["parameters"]["limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
             };
             default: components["responses"]["Problem"];
         };

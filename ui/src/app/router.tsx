@@ -110,7 +110,7 @@ const flows = createRoute({
 });
 const staged = createRoute({
   getParentRoute: () => app, path: '/staged', component: lazyRouteComponent(() => import('../features/staged/page'), 'StagedPage'),
-  validateSearch: (raw: Record<string, unknown>) => optional({ since: oneOf(raw, 'since', ['1h', '24h']) }),
+  validateSearch: (raw: Record<string, unknown>) => optional({ since: oneOf(raw, 'since', ['15m', '1h', '24h', '168h']) }),
 });
 const connectivity = createRoute({
   getParentRoute: () => app, path: '/connectivity', component: lazyRouteComponent(() => import('../features/connectivity/page'), 'ConnectivityPage'),

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Select, Stack, Table, Text } from '@mantine/core';
+import { Button, Group, Modal, Select, Stack, Table, Text, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
@@ -6,18 +6,19 @@ import { useMemo, useState } from 'react';
 import type { Schemas } from '../../api/client';
 import { shortName } from '../../api/names';
 import { decideStaged } from '../../api/objects';
-import { stagedQuery } from '../../api/queries';
+import { stagedPossibleQuery, stagedQuery } from '../../api/queries';
 import { CopyCommand } from '../../parts/copy';
 import { enforcedKindWord, PolicyLink } from '../../parts/names';
 import { SideBySide } from '../policies/side-by-side';
 import { FlowChanges } from '../../parts/flow-changes';
 import { Page } from '../../parts/page';
+import { PreviewChanges } from '../../parts/preview-changes';
 import { Empty, Failure, QueryView } from '../../parts/query-view';
 
 const route = getRouteApi('/app/staged');
 
-const times = { '1h': 'last hour', '24h': 'last 24 hours' };
-const hours: Record<keyof typeof times, number> = { '1h': 1, '24h': 24 };
+const times = { '15m': 'last 15 minutes', '1h': 'last hour', '24h': 'last 24 hours', '168h': 'last 7 days' };
+const hours: Record<keyof typeof times, number> = { '15m': 0.25, '1h': 1, '24h': 24, '168h': 168 };
 
 interface Deed {
   policy: string;
@@ -39,10 +40,11 @@ export function StagedPage() {
         <CopyCommand command={`tierwall staged${since ? ` --since ${since}` : ''}`} />
       </>}>
       <QueryView query={query}>{(report) => report.staged.length === 0
-        ? <Empty title="Nothing is staged">A policy is staged when its kind is StagedNetworkPolicy, StagedGlobalNetworkPolicy or StagedKubernetesNetworkPolicy: save one as such in the <Link to="/policies/new">form</Link>.</Empty>
+        ? <Empty title={report.view.hidden.some((one) => one.kind.startsWith('Staged')) ? 'Nothing is staged that you may see' : 'Nothing is staged'}>A policy is staged when its kind is StagedNetworkPolicy, StagedGlobalNetworkPolicy or StagedKubernetesNetworkPolicy: save one as such in the <Link to="/policies/new">form</Link>.</Empty>
         : <>
           <Policies all={report.staged} onDo={setDeed} onCompare={setCompared} />
           {report.flows ? <Empty title="What would change is not shown">{report.flows.reason}</Empty> : <Changes report={report} />}
+          <Possible />
         </>}
       </QueryView>
       <Modal opened={compared !== undefined} onClose={() => setCompared(undefined)} size="80%" title={compared ? `${shortName(compared.policy)}: staged and enforced` : ''} closeButtonProps={{ 'aria-label': 'Close' }}>
@@ -74,14 +76,24 @@ function Policies({ all, onDo, onCompare }: { all: Schemas['StagedPolicy'][]; on
 }
 
 function Changes({ report }: { report: Schemas['StagedReport'] }) {
-  const possible = report.possible;
   return (
     <Stack gap="md">
+      <Title order={2} size="h4">In what was seen</Title>
       <FlowChanges title="Newly denied" changes={report.denied} none="Nothing that was seen would be denied that is allowed now." />
       <FlowChanges title="Newly allowed" changes={report.allowed} none="Nothing that was seen would be allowed that is denied now." />
       <Text size="sm">{report.unchanged.toLocaleString('en')} connections would be decided as they are now{report.unknown > 0 && <>; of {report.unknown.toLocaleString('en')} it is not known, since an end is gone</>}.</Text>
-      <Text size="sm">Possible, seen or not: between {possible.denied.toLocaleString('en')} {possible.denied === 1 ? 'pair' : 'pairs'} of groups of endpoints something would be newly denied, between {possible.allowed.toLocaleString('en')} newly allowed.</Text>
     </Stack>
+  );
+}
+
+/** What could change, whether somebody has tried it or not: from the tables alone, and so apart from what was seen. */
+function Possible() {
+  const query = useQuery(stagedPossibleQuery);
+  return (
+    <section aria-labelledby="possible">
+      <Title order={2} size="h4" id="possible" mb="xs">What is possible, seen or not</Title>
+      <QueryView query={query}>{(preview) => <PreviewChanges preview={preview} />}</QueryView>
+    </section>
   );
 }
 
