@@ -34,8 +34,12 @@ func (d *Dataplane) change(ctx context.Context, s *socket, ch dataplane.Change) 
 		return err
 	}
 	c.drop(&drop)
+	for _, h := range c.heirs {
+		now.outdate(h)
+	}
 	now.forget(c.delta)
 	d.now = now
+	d.whenQuiet()
 	after := work{do: &drop, blocks: c.forkGoes() || c.rebased(), leaves: c.was.loses(now.dispatch), hot: c.ledAway()}
 	if landing != nil {
 		after.do, after.then, after.blocks = landing, &drop, true

@@ -106,7 +106,7 @@ func New(options Options) *Dataplane {
 	}
 	d := &Dataplane{options: options}
 	d.group.Store(uint32(options.FlowGroup))
-	d.changed = sync.NewCond(&d.later)
+	d.changed, d.outlast = sync.NewCond(&d.later), grace
 	return d
 }
 
@@ -148,8 +148,8 @@ func (d *Dataplane) Apply(ctx context.Context, p dataplane.Program) error {
 // at any more is taken out of the kernel after that; should this fail, the next
 // Change says so, and Watch reports it.
 func (d *Dataplane) Change(ctx context.Context, c dataplane.Change) error {
-	d.Lock()
-	defer d.Unlock()
+	d.want()
+	defer d.done()
 	d.free(c.Delta)
 	if d.failed != nil {
 		err := d.failed

@@ -16,6 +16,10 @@
 //	row-N                    protocol and ports -> verdict; rows that differ only in
 //	                         their reasons share a chain
 //
+// N is the id of the first set, or row, that the chain was made for: a set whose
+// endpoints all go to another hands its place over (see heir), and which policies it
+// is about stands at the first rule of the chain.
+//
 // The class travels in the packet's priority, never in its mark: kube-proxy
 // uses the mark, and nobody reads the priority between here and the end of the
 // chain, where it is set to none again. Allow is `return` everywhere, so that
@@ -30,7 +34,7 @@
 // in three transactions, following table.Delta: it adds chains and maps that
 // nothing points at, flips single elements of live maps, and then deletes what
 // nothing points at any more. What a name in the table stands for never
-// changes while a packet can reach it. Between flip and deletion it waits until
+// changes while a packet can reach it, but where an heir makes no difference to it. Between flip and deletion it waits until
 // every packet that began before the flip has left the kernel's hooks: Apply
 // itself, Change after it returned (see later).
 //
@@ -38,6 +42,9 @@
 // the peer's class. Where a policy's edit changes both, the addresses concerned
 // go to their new classes by way of classes that the old sets and the new both
 // know (see bridge), and the flip takes three transactions instead of one.
+//
+// An edit of policy mostly changes neither: the new set takes the chain and the map
+// of the old one, and the few elements that differ are changed (see heir).
 //
 // # Traces
 //

@@ -2,7 +2,9 @@ package nft
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -262,4 +264,129 @@ func TestHeirsOnTheirWay(t *testing.T) {
 	if heirs < 20 || both < 5 || refused < 20 {
 		t.Errorf("%d heirs, %d times two after another, %d refused: the test says little", heirs, both, refused)
 	}
+}
+
+// edits is a pod whose ingress set knows 200 classes, of which one is edited.
+type edits struct {
+	*lab
+	*hand
+	d       *Dataplane
+	pod     *machine
+	classes []table.ClassID
+	rows    map[table.ClassID]table.RowID
+	no      table.RowID
+	egress  table.SetID
+}
+
+func newEdits(t *testing.T) *edits {
+	e := &edits{lab: newLab(t), hand: newHand(0), rows: map[table.ClassID]table.RowID{}}
+	e.pod = e.add("a", true, "10.1.0.1")
+	e.no = e.row(trace(verdict.Deny, 1))
+	yes := e.row(trace(verdict.Allow, 0))
+	e.egress = e.set(verdict.Egress, verdict.Pod, yes, yes, nil)
+	for i := range 200 {
+		e.classes = append(e.classes, e.class(netip.AddrFrom4([4]byte{10, 2, 0, byte(i)})))
+		e.rows[e.classes[i]] = yes
+	}
+	e.d = e.dataplane()
+	e.edit(e.classes[0], trace(verdict.Allow, 0))
+	e.apply(e.d, e.Program)
+	return e
+}
+
+// edit gives a class another row, in a new set, and returns the delta.
+func (e *edits) edit(c table.ClassID, other *table.Decision, protocols ...table.Protocol) *table.Delta {
+	was := e.Tables.Clone()
+	for id := range e.Tables.Sets {
+		if id != e.egress {
+			delete(e.Tables.Sets, id)
+		}
+	}
+	e.rows[c] = e.row(other, protocols...)
+	e.hand.pod(e.pod, e.set(verdict.Ingress, verdict.Pod, e.no, e.no, maps.Clone(e.rows)), e.egress)
+	return table.Diff(was, e.Tables)
+}
+
+func (e *edits) change(d *table.Delta) {
+	e.t.Helper()
+	e.must(e.d.Change(e.t.Context(), dataplane.Change{Delta: d}))
+}
+
+// TestChangeDoesNotWait: while packets of the first change are still on their way,
+// so that nothing it left can be tidied up, the next changes are made: of policy and
+// of an address.
+func TestChangeDoesNotWait(t *testing.T) {
+	e := newEdits(t)
+	gone := make(chan struct{})
+	e.d.outlast = func() { <-gone }
+	moves := func(i int) {
+		was := e.Tables.Clone()
+		e.Tables.Hosts[netip.AddrFrom4([4]byte{10, 2, 0, 9})] = e.classes[i]
+		e.change(table.Diff(was, e.Tables))
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		moves(1)
+		for i := range 3 {
+			e.change(e.edit(e.classes[20+i], trace(verdict.Deny, 1), ports(verdict.TCP, trace(verdict.Allow, 0), trace(verdict.Deny, 1), [2]uint16{80, uint16(80 + i)})))
+			moves(2 + i)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Error("a change waits for what the ones before it left")
+	}
+	e.d.Lock()
+	if !e.d.running {
+		t.Error("all was tidied up already: the test says nothing")
+	}
+	e.d.Unlock()
+	close(gone)
+	<-done
+	e.d.Lock()
+	e.must(e.d.settled())
+	e.d.Unlock()
+}
+
+// TestCommentsFollow: an element for which the kernel does the same for another
+// reason stays as it is, and says the new reason when all is quiet.
+func TestCommentsFollow(t *testing.T) {
+	e := newEdits(t)
+	list := func() string {
+		return e.nft("list", "map", "inet", "tierwall", "rows-"+id10(e.d.now.base(e.ingress())))
+	}
+	e.change(e.edit(e.classes[7], trace(verdict.Allow, 5)))
+	const reason = "default/NetworkPolicy/blue/fe#5"
+	e.d.Lock()
+	if text := list(); strings.Contains(text, reason) {
+		t.Error("the element was changed at once")
+	}
+	e.d.Unlock()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		e.d.Lock()
+		left, text := len(e.d.now.outdated), list()
+		e.d.Unlock()
+		if left == 0 {
+			if !strings.Contains(text, reason) || strings.Count(text, "goto")+strings.Count(text, "return") != 200 {
+				t.Errorf("the comment did not follow:\n%s", text)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the comments do not follow")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (e *edits) ingress() table.SetID {
+	for id := range e.Tables.Sets {
+		if id != e.egress {
+			return id
+		}
+	}
+	return 0
 }

@@ -3,6 +3,7 @@ package nft
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/table"
@@ -15,6 +16,8 @@ type later struct {
 	sync.Mutex
 	waiting []work
 	running bool
+	// outlast waits until packets on their way are gone: grace, but in tests.
+	outlast func()
 	// blocking counts the work, waiting or at hand, that the next change must
 	// not overtake, and leaving that which none may overtake that changes classes.
 	blocking, leaving int
@@ -24,6 +27,13 @@ type later struct {
 		sets           map[table.SetID]int
 	}
 	changed *sync.Cond
+	// wanted counts the changes that wait for the lock: what is tidied up lets them
+	// go first.
+	wanted atomic.Int32
+	// changes counts changes, seen is how many there were when it was last looked
+	// whether all is quiet; listening says that it will be.
+	changes, seen int
+	listening     bool
 	// report tells of work that failed, nil if nobody listens.
 	report func(dataplane.Drift)
 }
@@ -63,7 +73,7 @@ func (d *Dataplane) tidy() {
 		list := d.waiting
 		d.waiting = nil
 		d.Unlock()
-		grace()
+		d.outlast()
 		d.Lock()
 		for _, w := range list {
 			d.finish(w)
@@ -77,17 +87,45 @@ func (d *Dataplane) tidy() {
 // finish does one piece of work. When the kernel refuses it, it is not known any
 // more what it holds; every packet has its decision all the same.
 func (d *Dataplane) finish(w work) {
-	if err := d.socket.commit(context.Background(), w.do, cut); err != nil {
-		d.failed = explain(err)
-		d.now = nil
-		if d.report != nil {
-			go d.report(dataplane.Drift{What: d.failed.Error()})
-		}
+	if err := d.socket.commitInSteps(context.Background(), w.do, step, d.yield); err != nil {
+		d.lose(err)
 	} else if w.then != nil && !w.then.empty() {
 		d.waiting = append(d.waiting, work{do: w.then, blocks: w.blocks, leaves: w.leaves, hot: w.hot})
 		return
 	}
 	d.count(w, -1)
+}
+
+// step is how many bytes of a batch are tidied up at once, while a change waits:
+// a millisecond's work for the kernel.
+const step = 8 << 10
+
+// yield lets changes that wait go first. The lock is held.
+func (d *Dataplane) yield() {
+	for d.wanted.Load() > 0 {
+		d.changed.Wait()
+	}
+}
+
+// want takes the lock for a change; the other way round, done gives it back.
+func (d *Dataplane) want() {
+	d.wanted.Add(1)
+	d.Lock()
+}
+
+func (d *Dataplane) done() {
+	d.wanted.Add(-1)
+	d.changed.Broadcast()
+	d.Unlock()
+}
+
+// lose notes that it is not known any more what the kernel holds.
+func (d *Dataplane) lose(err error) {
+	d.failed = explain(err)
+	d.now = nil
+	if d.report != nil {
+		go d.report(dataplane.Drift{What: d.failed.Error()})
+	}
 }
 
 func (d *Dataplane) count(w work, n int) {
@@ -138,7 +176,10 @@ func (d *Dataplane) recent() hot {
 func (d *Dataplane) free(next *table.Delta) {
 	classes := next != nil && len(next.Hosts)+len(next.OldNets)+len(next.NewNets) > 0
 	for d.blocking > 0 || classes && (d.leaving > 0 || d.recent().revives(next)) {
+		d.wanted.Add(-1) // what it waits for must not wait for it
+		d.changed.Broadcast()
 		d.changed.Wait()
+		d.wanted.Add(1)
 	}
 }
 
@@ -147,6 +188,8 @@ func (d *Dataplane) free(next *table.Delta) {
 func (d *Dataplane) settled() error {
 	for d.running {
 		d.changed.Wait()
+	}
+	for d.failed == nil && d.retell(atOnce) {
 	}
 	err := d.failed
 	d.failed = nil

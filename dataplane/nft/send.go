@@ -83,6 +83,11 @@ func (s *socket) control(do func(fd int) error) error {
 // commit sends a batch in transactions of about size bytes. It stops at the
 // first that the kernel refuses.
 func (s *socket) commit(ctx context.Context, b *batch, size int) error {
+	return s.commitInSteps(ctx, b, size, nil)
+}
+
+// commitInSteps is commit with a pause between the transactions; nil for none.
+func (s *socket) commitInSteps(ctx context.Context, b *batch, size int, pause func()) error {
 	if b.err != nil {
 		return b.err
 	}
@@ -99,7 +104,9 @@ func (s *socket) commit(ctx context.Context, b *batch, size int) error {
 		if err := s.transaction(b.messages[from:to]); err != nil {
 			return err
 		}
-		from = to
+		if from = to; pause != nil && from < len(b.messages) {
+			pause()
+		}
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ type state struct {
 	tables     *table.Tables
 	interfaces map[verdict.EndpointID][]string
 	dispatch   *dispatch
+	// outdated are elements whose comment is not that of their row, by the base of
+	// the set and the class.
+	outdated map[table.SetID]map[table.ClassID]bool
 }
 
 // newState takes a program over, in an epoch.
@@ -27,7 +30,7 @@ func newState(b builder, p dataplane.Program) (*state, error) {
 	for id, s := range t.Sets {
 		t.Sets[id] = ownSet(s)
 	}
-	s := &state{builder: b, tables: t, interfaces: maps.Clone(p.Interfaces)}
+	s := &state{builder: b, tables: t, interfaces: maps.Clone(p.Interfaces), outdated: map[table.SetID]map[table.ClassID]bool{}}
 	if s.interfaces == nil {
 		s.interfaces = map[verdict.EndpointID][]string{}
 	}
