@@ -100,7 +100,7 @@ func (p *ControlPlane) startServer(ctx context.Context) error {
 	}
 	for began := time.Now(); ; {
 		p.server, err = server.Start(ctx, server.Options{
-			Config: config, Log: slog.New(slog.NewTextHandler(log, nil)), Flows: p.flows, AdvertiseIP: "127.0.0.1",
+			Config: config, Log: slog.New(slog.NewTextHandler(log, nil)), Flows: p.flows, AdvertiseIP: "127.0.0.1", HealthListen: "127.0.0.1:0",
 		})
 		if err == nil || time.Since(began) > patience {
 			return err

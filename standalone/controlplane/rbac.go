@@ -53,6 +53,10 @@ func (p *ControlPlane) IssueReportToken(ctx context.Context, path, node string) 
 // Flows is what agents have recorded. It is to be asked after Install.
 func (p *ControlPlane) Flows() *flows.Store { return p.flows }
 
+// Health is where Tierwall's server answers probes and is scraped, on a port that
+// was free.
+func (p *ControlPlane) Health() string { return p.server.HealthAddress() }
+
 // Reports is where Tierwall's server takes reports, as host:port, and what to
 // trust for it. It is to be asked after Install.
 func (p *ControlPlane) Reports() (address string, ca []byte) {

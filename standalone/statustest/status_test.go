@@ -67,6 +67,8 @@ type world struct {
 	plane *controlplane.ControlPlane
 	core  kubernetes.Interface
 	admin dynamic.Interface
+	// health is where the agent that was started last answers probes.
+	health string
 }
 
 // start starts the agent of a node; stop ends it.
@@ -81,7 +83,8 @@ func (w *world) start(node string, p *plane) (stop func()) {
 	w.must(err)
 	ctx, cancel := context.WithCancel(w.ctx)
 	ended := make(chan error, 1)
-	o := agent.Options{Node: node, Config: config, Dataplane: p, Log: slog.New(slog.NewTextHandler(w.Output(), nil)),
+	w.health = fmt.Sprintf("127.0.0.1:%d", planetest.FreePort(w.T))
+	o := agent.Options{Node: node, HealthListen: w.health, Config: config, Dataplane: p, Log: slog.New(slog.NewTextHandler(w.Output(), nil)),
 		Server: agent.Server{URL: "https://" + address, CAFile: ca, TokenFile: token}}
 	go func() { ended <- agent.Run(ctx, o) }()
 	return func() {
@@ -196,6 +199,8 @@ func TestStatus(t *testing.T) {
 	w.programmed("KubernetesNetworkPolicy/default/on-one", "True (1 of 1 nodes)")
 
 	w.audience("n1")
+
+	w.scraped()
 
 	// a kernel that refuses: the policy is not everywhere, and it is said why
 	two.broken.Store(true)
