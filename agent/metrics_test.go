@@ -43,7 +43,7 @@ func TestMetricsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/metrics.md")
 	must(t, err)
 	var told []string
-	for _, match := range regexp.MustCompile("(?m)^\\| `(tierwall_agent_[a-z_]+)").FindAllStringSubmatch(string(text), -1) {
+	for _, match := range regexp.MustCompile("(?m)^\\| `(tierwall_(?:agent|policy)_[a-z_]+)").FindAllStringSubmatch(string(text), -1) {
 		told = append(told, match[1])
 	}
 	slices.Sort(told)

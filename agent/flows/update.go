@@ -103,7 +103,7 @@ func (a *accounting) on(log *slog.Logger) bool {
 	}
 	if !a.off {
 		log.Warn("bytes and packets of connections are not counted: net.netfilter.nf_conntrack_acct is off on this node, and the agent cannot switch it on",
-			"do", "sysctl -w net.netfilter.nf_conntrack_acct=1 on the node, and in /etc/sysctl.d for the next boot; it counts connections that begin after it", "error", fmt.Errorf("%s: %w", path, err))
+			"do", "with the chart, agent.countBytes=true; else sysctl -w net.netfilter.nf_conntrack_acct=1 on the node, and in /etc/sysctl.d for the next boot. Connections that begin after it are counted", "error", fmt.Errorf("%s: %w", path, err))
 	}
 	a.off = true
 	return false

@@ -52,7 +52,7 @@
 // the labels of the connection (dataplane.Label), and denials go by way of a chain
 // that sends the packet to the group, or counts it. What a set and a class mean
 // never changes, so that the two numbers say why a connection was allowed for as
-// long as it is open.
+// long as it is open. So do those of hosts for traffic that is forwarded (noted).
 //
 // # Others
 //
