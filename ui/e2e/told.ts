@@ -25,7 +25,7 @@ export class Node {
   /** Tells everything of the node anew. */
   report(of: object): Promise<void> {
     this.#reports++;
-    return this.#post('/report/v1', { node: this.#name, instance: 'e2e', sequence: this.#reports, full: true, ...of });
+    return this.#post(`/report/v1?node=${this.#name}`, { node: this.#name, instance: 'e2e', sequence: this.#reports, full: true, ...of });
   }
 
   /** Tells of flows, and of what is lost. */
