@@ -109,6 +109,50 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+// TestManyEvents: of many connections that come within a moment, each is told of
+// once, and of its end.
+func TestManyEvents(t *testing.T) {
+	namespace(t, func(ns int) {
+		l, err := Listen(ns)
+		must(t, err)
+		ctx, stop := context.WithCancel(context.Background())
+		const many = 500
+		come, gone := map[uint16]uint32{}, map[uint32]int{}
+		server, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		must(t, err)
+		defer server.Close()
+		for range many {
+			c, err := net.Dial("udp4", server.LocalAddr().String())
+			must(t, err)
+			defer c.Close()
+			_, err = c.Write([]byte("x"))
+			must(t, err)
+		}
+		must(t, netlink.ConntrackTableFlush(netlink.ConntrackTable))
+		time.AfterFunc(20*time.Second, stop)
+		must(t, l.Run(ctx, func(e *Event) {
+			switch {
+			case e.Gone:
+				gone[e.ID]++
+			default:
+				come[e.Origin.SrcPort] = e.ID
+			}
+			if len(gone) >= many {
+				stop()
+			}
+		}, func() { t.Error("events were lost") }))
+		stop()
+		if len(come) != many || len(gone) != many {
+			t.Errorf("%d have come and %d are gone, of %d", len(come), len(gone), many)
+		}
+		for port, id := range come {
+			if gone[id] != 1 {
+				t.Errorf("the one of port %d was told to be gone %d times", port, gone[id])
+			}
+		}
+	})
+}
+
 // FuzzParse: no message of any content makes it fail.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{24, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 4, 0, 1, 0})

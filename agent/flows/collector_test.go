@@ -251,6 +251,44 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// TestDeniedForwarded: where a pod and a host endpoint have decided in one
+// direction, who denied has its place, and the other the one beside it.
+func TestDeniedForwarded(t *testing.T) {
+	r := newRig(t)
+	eth0 := verdict.EndpointID{Kind: verdict.Host, Name: "eth0"}
+	host := &table.Endpoint{ID: eth0, Stages: map[verdict.Stage][2][]table.Span{}}
+	all := func(id table.SetID) []table.Span {
+		return []table.Span{{From: netip.MustParseAddr("0.0.0.0"), To: netip.MustParseAddr("255.255.255.255"), Set: id}}
+	}
+	host.Stages[verdict.Forward] = [2][]table.Span{verdict.Ingress: all(20), verdict.Egress: all(21)}
+	r.book.Take(&table.Delta{
+		NewRows: []*table.Row{{ID: 21, Other: allowed}, {ID: 22, Other: denied}},
+		NewSets: []*table.Set{
+			{ID: 20, Direction: verdict.Ingress, Stage: verdict.Forward, Kind: verdict.Host, Default: [2]table.RowID{21, 21}},
+			{ID: 21, Direction: verdict.Egress, Stage: verdict.Forward, Kind: verdict.Host, Default: [2]table.RowID{22, 22}}},
+		Endpoints: []table.EndpointChange{{New: host}},
+	})
+	show := func(d *flow.Decision) string {
+		if d == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%s %s %s", d.Endpoint, d.Stage, d.Trace.Verdict)
+	}
+	for _, row := range []struct {
+		denial Denial
+		want   string
+	}{
+		{Denial{Packet: verdict.Packet{Src: netip.MustParseAddr("198.51.100.1"), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: verdict.TCP, DstPort: 81}, In: eth0}, "- | blue/b normal deny | hep:eth0 forward allow"},
+		{Denial{Packet: verdict.Packet{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("198.51.100.1"), Protocol: verdict.TCP, DstPort: 81}, Out: eth0}, "hep:eth0 forward deny | - | blue/a normal allow"},
+	} {
+		r.Denied(row.denial)
+		got := r.records(1)[0]
+		if text := show(got.Egress) + " | " + show(got.Ingress) + " | " + show(got.Host); text != row.want || got.Deciding().Trace.Verdict != verdict.Deny {
+			t.Errorf("%s: %s, want %s", row.denial.Packet, text, row.want)
+		}
+	}
+}
+
 // TestDeniedAfterChange: what denies now explains a denial before what denied a
 // moment ago.
 func TestDeniedAfterChange(t *testing.T) {

@@ -359,7 +359,9 @@ func TestAsks(t *testing.T) {
 // itself and for each policy that applied there.
 func TestCounts(t *testing.T) {
 	f := open(t, t.TempDir())
-	f.put(sample(), sample(), logged())
+	event := logged()
+	event.Egress, event.Ingress = event.Ingress, event.Egress // else it would make no line of its own
+	f.put(sample(), sample(), event)
 	counts, err := f.Counts(t.Context(), flow.Access{All: true}, flow.Filter{})
 	must(t, err)
 	var got []string
