@@ -82,7 +82,8 @@ type agent struct {
 	applied int
 	watcher *watcher
 	// started is for what is done once, soon after everything is in the kernel.
-	started sync.Once
+	started   sync.Once
+	collector *collector
 	// drifts are changes that somebody else made to the kernel's tables.
 	drifts chan dataplane.Drift
 	// news is what the server is to hear once it is in the kernel.
@@ -118,8 +119,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	hurry()
 	a := newAgent(o)
+	a.collector = newCollector()
 	for _, s := range all {
 		a.waiting[fmt.Sprintf("%T", s.object)] = true
 	}
@@ -340,7 +341,9 @@ func (a *agent) take(all []update) {
 func (a *agent) compile(changes []model.Change) {
 	d := a.compiler.Apply(changes...)
 	a.recorder.take(d)
-	a.news.sets(d)
+	if a.reporter != nil {
+		a.news.sets(d)
+	}
 	a.names.changed(changes)
 	a.whole = a.whole || a.delta != nil // two at once: the second does not follow on what the kernel has
 	a.delta = d
@@ -474,7 +477,7 @@ func (a *agent) look() {
 	if len(a.waiting) == 0 {
 		a.metrics.problems.Set(float64(a.watcher.check(a.near)))
 		a.reporter.warn(a.watcher.bridged(a.places))
-		a.started.Do(func() { go economize(a.Log) })
+		a.started.Do(func() { go economize(a.collector, a.Log) })
 	}
 }
 

@@ -4,34 +4,74 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
+	runtimemetrics "runtime/metrics"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
 // What an agent makes at its start is many times what it keeps: the lists of the
-// API, as they come. How often that is collected is a trade of memory for time,
-// which is made once for the start and once for the time after it. Where GOGC is
-// set, it stands.
-const (
-	startGC  = 200
-	steadyGC = 50
+// API, as they come. How often that is collected is a trade of memory for time, which
+// is made once for the start and once for the time after it; and in a large world
+// for less memory than in a small one, where little is at stake. Where GOGC is set,
+// it stands.
+
+// pace says how much may be thrown away before it is collected: room in bytes, but
+// at least and at most so many percent of what lives.
+type pace struct {
+	room        uint64
+	least, most int
+}
+
+var (
+	starting = pace{room: 64 << 20, least: 50, most: 200}
+	steady   = pace{room: 48 << 20, least: 25, most: 50}
 )
 
-// hurry has the start collect half as often as usual.
-func hurry() { setGC(startGC) }
+func (p pace) percent(live uint64) int {
+	return int(min(max(p.room*100/max(live, 1), uint64(p.least)), uint64(p.most)))
+}
 
-func setGC(percent int) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
+// collector keeps the collector of garbage at a pace. A nil one leaves it alone.
+type collector struct{ now atomic.Pointer[pace] }
+
+// newCollector begins at the pace of the start; nil where GOGC is set.
+func newCollector() *collector {
+	if os.Getenv("GOGC") != "" {
+		return nil
 	}
+	c := &collector{}
+	c.keep(starting)
+	type mark struct{ _ [64]byte } // with nothing else in its place
+	var again func(*mark)
+	again = func(m *mark) { // after each collection
+		c.adapt()
+		runtime.SetFinalizer(m, again)
+	}
+	runtime.SetFinalizer(&mark{}, again)
+	return c
+}
+
+func (c *collector) keep(p pace) {
+	if c != nil {
+		c.now.Store(&p)
+		c.adapt()
+	}
+}
+
+func (c *collector) adapt() {
+	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtimemetrics.Read(live)
+	debug.SetGCPercent(c.now.Load().percent(live[0].Value.Uint64()))
 }
 
 // economize gives back what the start took and will not be needed again: the
 // memory of the lists, and the pages of the program.
-func economize(log *slog.Logger) {
-	setGC(steadyGC)
+func economize(c *collector, log *slog.Logger) {
+	c.keep(steady)
 	debug.FreeOSMemory()
 	if err := dropProgram(); err != nil {
 		log.Debug("the pages of the program stay in memory", "error", err)

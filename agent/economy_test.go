@@ -2,6 +2,8 @@ package agent
 
 import (
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -55,4 +57,39 @@ func TestDropProgram(t *testing.T) {
 	if s := strings.Repeat("still", 2); s != "stillstill" {
 		t.Error(s)
 	}
+}
+
+// TestPace: a small heap may grow by much of its size, a large one by little.
+func TestPace(t *testing.T) {
+	for _, test := range []struct {
+		pace pace
+		live uint64
+		want int
+	}{
+		{starting, 0, 200}, {starting, 25 << 20, 200}, {starting, 64 << 20, 100}, {starting, 1 << 30, 50},
+		{steady, 25 << 20, 50}, {steady, 128 << 20, 37}, {steady, 1 << 30, 25},
+	} {
+		if got := test.pace.percent(test.live); got != test.want {
+			t.Errorf("%+v, %d bytes: %d, want %d", test.pace, test.live, got, test.want)
+		}
+	}
+}
+
+// TestCollector: the pace is kept after each collection.
+func TestCollector(t *testing.T) {
+	t.Setenv("GOGC", "")
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	c := newCollector()
+	p := pace{least: 77, most: 77}
+	c.now.Store(&p)
+	for range 100 {
+		runtime.GC()
+		if got := debug.SetGCPercent(77); got == 77 {
+			return
+		}
+		debug.SetGCPercent(100)
+		runtime.Gosched()
+	}
+	t.Error("collections do not bring the pace back")
 }

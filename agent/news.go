@@ -14,15 +14,16 @@ type news struct {
 	// writing makes.
 	versions map[string]string
 	told     bool
-	// policies counts the sets in which a policy is; ofSet is which are in a set.
+	// policies counts the sets in which a policy is; ofSet has those that are in a
+	// set.
 	policies map[verdict.PolicyID]int
-	ofSet    map[table.SetID][]verdict.PolicyID
+	ofSet    map[table.SetID]*table.Ends
 	// touched are policies that came or went.
 	touched map[verdict.PolicyID]bool
 }
 
 func newNews() news {
-	return news{versions: map[string]string{}, policies: map[verdict.PolicyID]int{}, ofSet: map[table.SetID][]verdict.PolicyID{}, touched: map[verdict.PolicyID]bool{}}
+	return news{versions: map[string]string{}, policies: map[verdict.PolicyID]int{}, ofSet: map[table.SetID]*table.Ends{}, touched: map[verdict.PolicyID]bool{}}
 }
 
 // reach notes how far the API has told.
@@ -36,15 +37,15 @@ func (n *news) reach(u update) {
 // sets notes which policies are in the tables.
 func (n *news) sets(d *table.Delta) {
 	for _, s := range d.NewSets {
-		n.ofSet[s.ID] = s.Ends.Policies()
-		for _, p := range n.ofSet[s.ID] {
+		n.ofSet[s.ID] = s.Ends
+		for _, p := range s.Ends.Policies() {
 			if n.policies[p]++; n.policies[p] == 1 {
 				n.touched[p] = true
 			}
 		}
 	}
 	for _, id := range d.OldSets {
-		for _, p := range n.ofSet[id] {
+		for _, p := range n.ofSet[id].Policies() {
 			if n.policies[p]--; n.policies[p] == 0 {
 				delete(n.policies, p)
 				n.touched[p] = true

@@ -74,13 +74,18 @@ type Compiler struct {
 	freshRows      []*row
 	edited         map[*program]struct{}
 
+	// lastApplied is the list of policies that apply to the group that was looked at
+	// last; it is never written to
+	lastApplied []*policy
+
 	// memory that is used again
-	own     []pairID
-	above   []parentKey
-	key     []byte
-	maker   maker
-	builder builder
-	powers  powers
+	applying []*policy
+	own      []pairID
+	above    []parentKey
+	key      []byte
+	maker    maker
+	builder  builder
+	powers   powers
 }
 
 // New returns a compiler for an empty state.

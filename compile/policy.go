@@ -121,15 +121,22 @@ func (c *Compiler) applyTo(p *policy) {
 	})
 }
 
-// apply finds the policies that apply to a group, in their order.
+// apply finds the policies that apply to a group, in their order. Groups to which
+// the same apply share the list where they are looked at one after the other: on a
+// node with many policies nearly all of them do.
 func (c *Compiler) apply(g *group) {
-	g.applied = g.applied[:0]
+	list := c.applying[:0]
 	c.bySelector.candidates(g, func(p *policy) {
 		if p.object.Selector.Matches(g) {
-			g.applied = append(g.applied, p)
+			list = append(list, p)
 		}
 	})
-	slices.SortFunc(g.applied, comparePolicies)
+	slices.SortFunc(list, comparePolicies)
+	c.applying = list
+	if !slices.Equal(c.lastApplied, list) {
+		c.lastApplied = slices.Clone(list)
+	}
+	g.applied = c.lastApplied
 }
 
 // profile is what is kept of a profile's rules; its labels are a parent's.
