@@ -259,11 +259,13 @@ func (a *agent) loop(ctx context.Context, updates <-chan update, host <-chan hos
 				return err
 			}
 			a.reporter.behind(err)
+			a.health.refused()
 			a.Log.Error("the kernel was not changed; trying again", "error", err, "in", retryAfter.String())
 			retry.Reset(retryAfter)
 			continue
 		}
 		a.known()
+		a.health.taken()
 		a.reporter.inStep(&a.news)
 		a.answer()
 	}

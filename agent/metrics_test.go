@@ -77,6 +77,13 @@ func TestProbes(t *testing.T) {
 	want("stuck", 503, 200)
 	h.beat()
 	want("round again", 200, 200)
+	h.refused()
+	want("refused once", 200, 200)
+	h.refusedFrom.Store(-int64(refusedAfter + time.Second))
+	h.refused() // and again
+	want("refused for long", 200, 503)
+	h.taken()
+	want("taken", 200, 200)
 	if status("/metrics") != 200 {
 		t.Error("no metrics")
 	}
