@@ -208,7 +208,10 @@ func (c *Cluster) Sync(ctx context.Context, objects []*manifest.Object) (Settled
 		if err != nil {
 			return Settled{}, err
 		}
-		c.holds[w.name], c.versions[w.name] = w, version
+		c.holds[w.name] = w
+		if !strings.HasPrefix(w.name, "Staged") { // agents do not look at these: nothing of them is in force
+			c.versions[w.name] = version
+		}
 	}
 	if err := c.removeAll(ctx, gone[tiers:]); err != nil {
 		return Settled{}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tierwall/tierwall/standalone/realtest"
 )
@@ -29,6 +30,12 @@ func Check(ctx context.Context, o Options) (err error) {
 		steps = append(steps, step{t.Name, func(ctx context.Context) (*realtest.Result, error) { return realtest.Run(ctx, d.cluster, t) }})
 	}
 	steps = append(steps, d.special()...)
+	if o.Only != nil {
+		steps = slices.DeleteFunc(steps, func(s step) bool { return !o.Only.MatchString(s.name) })
+	}
+	if len(steps) == 0 {
+		return fmt.Errorf("no step is called %s", o.Only)
+	}
 	var results []*realtest.Result
 	for i, s := range steps {
 		fmt.Fprintf(o.Progress, "step %d of %d: %s\n", i+1, len(steps), s.name)

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -35,6 +36,8 @@ type Options struct {
 	// ManagerListen is the address of the Manager, as host:port; empty means
 	// 127.0.0.1:8080.
 	ManagerListen string
+	// Only chooses the steps of Check by their names; nil for all.
+	Only *regexp.Regexp
 	// Out takes what the user is to read, Progress what is under way.
 	Out, Progress io.Writer
 	// Log takes what the lab has to say; nil for nothing.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -106,12 +107,19 @@ func serveCommand() *cobra.Command {
 func demoCommand() *cobra.Command {
 	o := demo.Options{}
 	var check, verbose bool
+	var only string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "the tutorial's cluster as a lab on this machine",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Progress, o.Log = cmd.OutOrStdout(), cmd.ErrOrStderr(), logger(cmd.ErrOrStderr(), verbose)
+			if only != "" {
+				var err error
+				if o.Only, err = regexp.Compile(only); err != nil {
+					return fmt.Errorf("--only: %w", err)
+				}
+			}
 			if check {
 				return demo.Check(cmd.Context(), o)
 			}
@@ -120,6 +128,7 @@ func demoCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&check, "check", false, "walk the tutorial with real connections, print what came of it, and end")
+	f.StringVar(&only, "only", "", "with --check, the steps whose names match")
 	f.StringVar(&o.DataDir, "data-dir", dataDir("demo"), "where the demo keeps its state; it starts anew each time")
 	f.IntVar(&o.Port, "port", 6443, "port of the API, on loopback")
 	f.StringVar(&o.ManagerListen, "manager-address", "127.0.0.1:8080", "address of the Manager")
