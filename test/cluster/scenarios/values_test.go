@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 // TestValuesOfAgent: with agent.cutDenied a change of policy ends the open
