@@ -56,7 +56,7 @@ function Filters({ onType }: { onType: (q: string) => void }) {
         <TagsInput label="Namespaces" value={search.namespace ?? []} onChange={(namespace) => set({ namespace: namespace.length ? namespace : undefined })} />
         <Select label="Only" clearable data={[{ value: 'problems', label: 'with problems' }, { value: 'staged', label: 'staged' }, { value: 'unused', label: 'that select nothing' }]} value={search.only ?? null} onChange={(only) => set({ only: (only ?? undefined) as typeof search.only })} clearButtonProps={{ 'aria-label': 'Clear' }} />
         <SearchBox label="Endpoint" placeholder="blue/be-1" value={search.endpoint} onSearch={(endpoint) => set({ endpoint })} />
-        <Button variant="default" disabled={!any} onClick={() => set({ q: undefined, tier: undefined, kind: undefined, namespace: undefined, endpoint: undefined, only: undefined })}>Clear the filter</Button>
+        <Button variant="default" px="xs" disabled={!any} onClick={() => set({ q: undefined, tier: undefined, kind: undefined, namespace: undefined, endpoint: undefined, only: undefined })}>Clear the filter</Button>
       </div>
     </Paper>
   );
