@@ -99,9 +99,9 @@ func (w *watcher) bridged(p *places) string {
 		what = fmt.Sprintf("policy is NOT enforced between pods of this node: they share a bridge (%s), and the kernel does not show what they send each other. "+
 			"Load the module br_netfilter and set %s to 1", strings.Join(slices.Sorted(maps.Keys(now)), ", "), strings.Join(slices.Sorted(maps.Keys(off)), " and "))
 	}
-	switch {
-	case what == w.bridges:
-	case what == "":
+	switch what {
+	case w.bridges:
+	case "":
 		w.log.Info("the kernel shows what pods behind a bridge send each other: policy is enforced")
 	default:
 		w.log.Error(what)

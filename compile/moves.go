@@ -97,11 +97,10 @@ func (s *space) targetOf(known map[string]*target, family int, atoms []*atom, ar
 func (s *space) keyOf(family int, atoms []*atom) []*atom {
 	slices.SortFunc(atoms, compareAtoms)
 	atoms = slices.Compact(atoms)
-	key := append(s.key[:0], byte(family))
+	s.key = append(s.key[:0], byte(family))
 	for _, a := range atoms {
-		key = binary.BigEndian.AppendUint32(key, a.id)
+		s.key = binary.BigEndian.AppendUint32(s.key, a.id)
 	}
-	s.key = key
 	return atoms
 }
 

@@ -74,7 +74,7 @@ func lead(t *testing.T, core *fake.Clientset, leader *one, all []*one) {
 		s.reports.current.Store(nil)
 		s.reports.elsewhere.until = time.Time{} // what was believed is over
 	}
-	var h http.Handler = leader.store.Handler(core, func(context.Context, string, string) error { return errors.New("no agent") }, status.Code)
+	h := leader.store.Handler(core, func(context.Context, string, string) error { return errors.New("no agent") }, status.Code)
 	leader.reports.current.Store(&h)
 	leader.store.LeadsSince(time.Date(2026, 11, 25, 14, 0, 0, 0, time.UTC))
 	publish(t, core, map[string]string{

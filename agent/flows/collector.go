@@ -139,7 +139,6 @@ func (c *Collector) allowed(e *conntrack.Event, p verdict.Packet) (w way, found 
 		if !ok {
 			continue
 		}
-		found = true
 		list[n] = c.book.Noted(m, half, p, sentPacket(e))
 		if list[n].Decision = list[n].allowed(); list[n].Decision == nil {
 			list[n].Decision = unknown

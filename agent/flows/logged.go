@@ -138,7 +138,7 @@ func (l *Logged) names(s verdict.Step) bool {
 	if s.Profile != "" {
 		return cutOf(l.Rule, "profile "+s.Profile)
 	}
-	name, number, _ := cutLast(l.Rule, "#")
+	name, number := cutLast(l.Rule, "#")
 	return number == strconv.Itoa(s.Rule) && cutOf(name, s.Tier+"/"+s.Policy.String())
 }
 
@@ -148,11 +148,11 @@ func cutOf(text, whole string) bool {
 	return text == whole || cut && strings.HasPrefix(whole, head)
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
+func cutLast(s, sep string) (before, after string) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+		return s[:i], s[i+len(sep):]
 	}
-	return s, "", false
+	return s, ""
 }
 
 // name reads what the message says of the rule, where no decision has it.
@@ -161,7 +161,7 @@ func (l *Logged) name(to *flow.Logged) {
 		to.Profile = profile
 		return
 	}
-	name, number, _ := cutLast(l.Rule, "#")
+	name, number := cutLast(l.Rule, "#")
 	to.Tier, to.Policy, _ = strings.Cut(name, "/")
 	to.Rule, _ = strconv.Atoi(number)
 }

@@ -56,7 +56,7 @@ func (c *compressor) Write(p []byte) (int, error) {
 		c.decided = true
 		if h := c.Header(); len(p) >= compressFrom && h.Get("Content-Type") == "application/json" {
 			h.Set("Content-Encoding", "gzip")
-			c.zip = compressors.Get().(*gzip.Writer) //nolint:errcheck // the pool has nothing else
+			c.zip = compressors.Get().(*gzip.Writer)
 			c.zip.Reset(c.ResponseWriter)
 		}
 	}

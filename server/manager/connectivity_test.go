@@ -33,7 +33,7 @@ func (g *guest) matrix(query string) (Connectivity, string) {
 // TestConnectivity: cells, one port, filters, windows and the reason of a cell.
 func TestConnectivity(t *testing.T) {
 	web := aPolicy("NetworkPolicy", "blue", "web", "default", "app == 'be' && projectcalico.org/namespace == 'blue'", 1)
-	web.Rules[0] = []model.Rule{{Action: verdict.ActionAllow, Protocol: new(uint8(verdict.TCP)), Source: model.Peer{Selector: selector.MustParse("app == 'fe'")}, Destination: model.Peer{Ports: []model.PortRange{{From: 80, To: 80}}}}}
+	web.Rules[0] = []model.Rule{{Action: verdict.ActionAllow, Protocol: new(verdict.TCP), Source: model.Peer{Selector: selector.MustParse("app == 'fe'")}, Destination: model.Peer{Ports: []model.PortRange{{From: 80, To: 80}}}}}
 	g := newGuest(t, everything(), append(town(), web)...)
 	c, got := g.matrix("?from=blue&to=blue/be")
 	if want := "blue/be: blue/be=unasked\nblue/fe: blue/be=partly(tcp/80)"; got != want || c.TotalRows != 2 || c.TotalColumns != 1 {
