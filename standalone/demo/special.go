@@ -25,6 +25,7 @@ func (d *demo) special() []step {
 		{"an-open-connection-stays-open", d.openStays},
 		{"a-log-rule-writes-a-line", d.logWrites},
 		{"a-denied-connection-is-in-the-flows", d.flowsTell},
+		{"a-staged-deny-tells-what-it-would-cut", d.stagedCuts},
 		{"a-name-is-open-once-it-was-looked-up", d.nameOpens},
 	}
 }
