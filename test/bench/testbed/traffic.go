@@ -60,17 +60,46 @@ func connect(listener, port int) error {
 		return err
 	}
 	defer func() { _ = unix.Close(c) }()
-	if err := reset(c); err != nil {
+	if err = reset(c); err != nil {
 		return err
 	}
-	if err := unix.Connect(c, at(ServerAddr, port)); err != nil {
+	err = unix.Connect(c, at(ServerAddr, port))
+	if errors.Is(err, unix.EINTR) {
+		err = uninterrupted(func() error { return finished(c) })
+	}
+	if err != nil {
 		return fmt.Errorf("connection to port %d: %w", port, err)
 	}
-	s, _, err := unix.Accept(listener)
+	s := -1
+	err = uninterrupted(func() (err error) {
+		s, _, err = unix.Accept(listener)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("connection to port %d: accept: %w", port, err)
 	}
 	return unix.Close(s)
+}
+
+// uninterrupted makes a call again that a signal of the runtime's own cut short.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// finished waits for a connection that goes on by itself, after a signal.
+func finished(c int) error {
+	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(c), Events: unix.POLLOUT}}, -1); err != nil {
+		return err
+	}
+	code, err := unix.GetsockoptInt(c, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && code != 0 {
+		err = unix.Errno(code)
+	}
+	return err
 }
 
 // senders is from how many source ports the flood comes.
@@ -265,13 +294,10 @@ func (n *Node) ConnectFor(port int, d time.Duration, threads int) (perSecond flo
 			}
 			err = in(n.client, func() error {
 				for time.Since(began) < d {
-					switch err := connect(listener, port+i); {
-					case errors.Is(err, unix.EINTR): // the runtime's own signals: not counted
-					case err != nil:
+					if err := connect(listener, port+i); err != nil {
 						return err
-					default:
-						counts[i]++
 					}
+					counts[i]++
 				}
 				return nil
 			})
