@@ -63,7 +63,7 @@ function DecisionView({ title, decision }: { title: string; decision: Schemas['F
   if (!decision) return <Text size="sm" c="dimmed" mt={4}>{title}: not asked by this node.</Text>;
   return (
     <div>
-      <Group gap="xs" mt={4}><Text size="sm" fw={600}>{title}</Text><Verdict verdict={decision.verdict} /><Text size="sm">{decision.reason || 'reason not known'}</Text></Group>
+      <Group gap="xs" mt={4}><Text size="sm" fw={600}>{title}</Text><Verdict verdict={decision.verdict} /><Text size="sm">{decision.reason === 'tier default' ? `end of tier ${decision.tier ?? ''}` : decision.reason || 'reason not known'}</Text></Group>
       {decision.path.length > 0 && <ol className="trace">
         {decision.path.map((step, at) => <li key={at}>{step.tier && <>tier {step.tier}: </>}{step.policy ? <><PolicyLink id={step.policy} /> rule {step.rule} </> : step.profile ? <>profile {step.profile} </> : 'end of the tier '}<b>{step.action}</b>
           {step.policies?.length ? <Text span size="sm" c="dimmed"> ({step.policies.join(', ')} applied and did not decide)</Text> : null}</li>)}

@@ -10,6 +10,9 @@ const route = getRouteApi('/app/');
 /** Above this many pods, or groups of them, namespaces are closed until somebody opens them. */
 const many = { pods: 200, groups: 150 };
 
+/** How many machines outside are shown: the cell is as high as all rows, and must not make them high. */
+const mostOutside = 12;
+
 /** The cluster as the tutorial draws it: nodes across, namespaces down, sets and machines outside at the side. */
 export function ClusterPicture({ cluster }: { cluster: Cluster }) {
   const { open } = route.useSearch();
@@ -30,7 +33,8 @@ export function ClusterPicture({ cluster }: { cluster: Cluster }) {
   const outside = (
     <td rowSpan={Math.max(1, rows.length)}>
       {globals.map((set) => <SetChip key={set.name} set={set} />)}
-      {cluster.externals.map((one) => <span key={one.net} className="set" title={`in ${one.sets.join(', ')}`}><span aria-hidden>▤ </span>{one.net}</span>)}
+      {cluster.externals.slice(0, mostOutside).map((one) => <span key={one.net} className="set" title={`in ${one.sets.join(', ')}`}><span aria-hidden>▤ </span>{one.net}</span>)}
+      {cluster.externals.length > mostOutside && <Text size="xs"><Link to="/networksets">and {(cluster.externals.length - mostOutside).toLocaleString('en')} more</Link></Text>}
       {globals.length + cluster.externals.length === 0 && <Text size="xs" c="dimmed">no global network sets, no machines outside that a set names</Text>}
     </td>
   );

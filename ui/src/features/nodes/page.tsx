@@ -33,8 +33,8 @@ const notTold: Record<Schemas['NodeStatus']['state'], string> = { 'in step': 'no
 
 const columns: Column<Schemas['NodeStatus']>[] = [
   { header: 'Node', cell: (row) => row.name },
-  { header: 'State', cell: (row) => `${stateSign(row.state)} ${row.state}` },
-  { header: 'For', cell: (row) => <time dateTime={row.since} title={new Date(row.since).toLocaleString()}>{forHowLong(row.since, Date.now())}</time> },
+  { header: 'State', cell: (row) => <Text span size="sm" style={{ whiteSpace: 'nowrap' }}>{`${stateSign(row.state)} ${row.state}`}</Text> },
+  { header: 'For', cell: (row) => <time style={{ whiteSpace: 'nowrap' }} dateTime={row.since} title={new Date(row.since).toLocaleString()}>{forHowLong(row.since, Date.now())}</time> },
   { header: 'Policies', cell: (row) => (row.state === 'no agent' ? '–' : row.policies.toLocaleString('en')) },
   { header: 'Changed by others', cell: (row) => (row.state === 'no agent' ? '–' : row.drift === 0 ? 'never' : row.drift === 1 ? 'once' : `${row.drift.toLocaleString('en')} times`) },
   { header: 'What is wrong', cell: (row) => <>{row.error && <Text size="sm">✕ {row.error}</Text>}{row.warning && <Text size="sm">⚠ {row.warning}</Text>}{!row.error && !row.warning && <Text span inherit c="dimmed">{notTold[row.state]}</Text>}</> },

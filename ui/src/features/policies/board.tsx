@@ -108,7 +108,7 @@ const TierColumn = memo(function TierColumn({ tier, access, reveal, step, onMove
         <Title order={2} size="h5" id={`tier-${tier.name}`}>{tier.name}</Title>
         <Text size="xs" c="dimmed">{tier.order === undefined ? 'no order: last' : `order ${tier.order}`} · {tier.policies.length === tier.total ? tier.total : `${tier.policies.length} of ${tier.total}`} {tier.total === 1 ? 'policy' : 'policies'} {tier.builtin && <Badge size="xs">built in</Badge>} {tier.missing && <Badge size="xs" color="red" variant="outline" c="inherit">does not exist</Badge>}</Text>
       </header>
-      {!near && !reveal ? <div style={{ height: 400 }} /> : windowed ? <Windowed policies={tier.policies} card={card} end={end} label={tier.name} reveal={reveal} /> : <div className="cards">{tier.policies.map(card)}{end}</div>}
+      {!near && !reveal ? <div style={{ height: Math.min(560, 110 + 138 * tier.policies.length) }} /> : windowed ? <Windowed policies={tier.policies} card={card} end={end} label={tier.name} reveal={reveal} /> : <div className="cards">{tier.policies.map(card)}{end}</div>}
     </section>
   );
 });
