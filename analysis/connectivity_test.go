@@ -22,18 +22,10 @@ func TestConnectivityIsOracle(t *testing.T) {
 		c := analysis.NewConnectivity(s, compile.Compile(s, compile.Options{}))
 		refs, oracle := ends(s), evaluate.New(s)
 		for range 300 {
-			from, to := refs[g.IntN(len(refs))], refs[g.IntN(len(refs))]
-			if g.IntN(4) == 0 {
-				from = outsider(g, s)
-			} else if g.IntN(3) == 0 {
-				to = outsider(g, s)
-			}
-			con, err := s.Connect(from, to)
-			if err != nil {
+			from, to, con, packet, ok := meeting(g, s, refs)
+			if !ok {
 				continue
 			}
-			packet := g.Packet(verdict.Egress, con.Egress.Addr)
-			packet.Src, packet.Dst = con.Egress.Addr, con.Ingress.Addr
 			a, b := groupOf(t, c, from), groupOf(t, c, to)
 			all, unasked := c.Between(a, b, nil)
 			if unasked != "" || hostToOwn(s, from, to) || from == to {

@@ -54,18 +54,10 @@ func TestPreviewIsOracle(t *testing.T) {
 		refs := ends(s)
 		was, is := evaluate.New(s), evaluate.New(after)
 		for range 400 {
-			from, to := refs[g.IntN(len(refs))], refs[g.IntN(len(refs))]
-			if g.IntN(4) == 0 {
-				from = outsider(g, s)
-			} else if g.IntN(3) == 0 {
-				to = outsider(g, s)
-			}
-			c, err := s.Connect(from, to)
-			if err != nil {
+			from, to, c, packet, ok := meeting(g, s, refs)
+			if !ok {
 				continue
 			}
-			packet := g.Packet(verdict.Egress, c.Egress.Addr)
-			packet.Src, packet.Dst = c.Egress.Addr, c.Ingress.Addr
 			b, a := normal(was, c, packet), normal(is, c, packet)
 			asked++
 			if a != b {
@@ -111,6 +103,24 @@ func ends(s *model.State) (all []string) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// meeting is a packet between two ends of a world, one of which may be outside; it
+// is not ok if they cannot meet.
+func meeting(g *modeltest.Gen, s *model.State, refs []string) (from, to string, c model.Connection, p verdict.Packet, ok bool) {
+	from, to = refs[g.IntN(len(refs))], refs[g.IntN(len(refs))]
+	if g.IntN(4) == 0 {
+		from = outsider(g, s)
+	} else if g.IntN(3) == 0 {
+		to = outsider(g, s)
+	}
+	c, err := s.Connect(from, to)
+	if err != nil {
+		return from, to, c, p, false
+	}
+	p = g.Packet(verdict.Egress, c.Egress.Addr)
+	p.Src, p.Dst = c.Egress.Addr, c.Ingress.Addr
+	return from, to, c, p, true
 }
 
 // outsider returns an address that no endpoint and no node has, and that may be

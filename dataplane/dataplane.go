@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
@@ -133,6 +134,15 @@ type Cutter interface {
 
 // LogPrefix begins what Log rules write where the settings say nothing else.
 const LogPrefix = "tierwall"
+
+// CutLogRule takes apart what Log messages call a rule, tier/policy#rule. number is
+// empty for a profile's rule, which has none.
+func CutLogRule(text string) (name, number string) {
+	if i := strings.LastIndexByte(text, '#'); i >= 0 {
+		return text[:i], text[i+1:]
+	}
+	return text, ""
+}
 
 // LogCounter is a Dataplane that bounds how much Log rules write, and counts
 // what they did not.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/florianl/go-nflog/v2"
 
+	"github.com/tierwall/tierwall/dataplane"
 	"github.com/tierwall/tierwall/flow"
 	"github.com/tierwall/tierwall/table"
 	"github.com/tierwall/tierwall/verdict"
@@ -138,7 +139,7 @@ func (l *Logged) names(s verdict.Step) bool {
 	if s.Profile != "" {
 		return cutOf(l.Rule, "profile "+s.Profile)
 	}
-	name, number := cutLast(l.Rule, "#")
+	name, number := dataplane.CutLogRule(l.Rule)
 	return number == strconv.Itoa(s.Rule) && cutOf(name, s.Tier+"/"+s.Policy.String())
 }
 
@@ -148,20 +149,13 @@ func cutOf(text, whole string) bool {
 	return text == whole || cut && strings.HasPrefix(whole, head)
 }
 
-func cutLast(s, sep string) (before, after string) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):]
-	}
-	return s, ""
-}
-
 // name reads what the message says of the rule, where no decision has it.
 func (l *Logged) name(to *flow.Logged) {
 	if profile, ok := strings.CutPrefix(l.Rule, "profile "); ok {
 		to.Profile = profile
 		return
 	}
-	name, number := cutLast(l.Rule, "#")
+	name, number := dataplane.CutLogRule(l.Rule)
 	to.Tier, to.Policy, _ = strings.Cut(name, "/")
 	to.Rule, _ = strconv.Atoi(number)
 }

@@ -77,8 +77,8 @@ func logPrefix(prefix, rule string) string {
 	if prefix == "" {
 		prefix = dataplane.LogPrefix
 	}
-	name, number, ok := cutLast(rule, "#")
-	if ok {
+	name, number := dataplane.CutLogRule(rule)
+	if number != "" {
 		number = "#" + number
 	}
 	if strings.Contains(prefix, "%") {
@@ -109,14 +109,6 @@ func specify(prefix, rule string) string {
 	}
 	name := policy[strings.LastIndexByte(policy, '/')+1:]
 	return strings.NewReplacer("%t", tier, "%k", kind, "%n", name, "%p", policy).Replace(prefix)
-}
-
-// cutLast is strings.Cut at the last separator.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 // describe lists the policies of a set, in order, for its chain's comment.
