@@ -3,21 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { expectAccessible } from './accessible';
 import { fillUp } from './full';
-import { startServer, type Server } from './server';
 import { expect, test as base, visit } from './test';
 import { flow, type Node } from './told';
-import { fill } from './world';
 
-const test = base.extend<object, { server: Server; node: Node }>({
-  server: [async ({}, use) => {
-    const server = await startServer();
-    try {
-      fill(server);
-      await use(server);
-    } finally {
-      await server.stop();
-    }
-  }, { scope: 'worker', timeout: 120_000 }],
+const test = base.extend<object, { node: Node }>({
   node: [async ({ server }, use) => use(await fillUp(server)), { scope: 'worker', auto: true }],
 });
 

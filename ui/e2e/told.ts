@@ -35,11 +35,8 @@ export class Node {
   }
 
   #account(): void {
-    try {
-      this.#server.kubectl(['create', 'serviceaccount', 'agent', '-n', 'tierwall']);
-    } catch (thrown) {
-      if (!String(thrown).includes('already exists')) throw thrown;
-    }
+    const there = this.#server.kubectl(['get', 'serviceaccount', 'agent', '-n', 'tierwall', '--ignore-not-found', '-o', 'name']);
+    if (!there) this.#server.kubectl(['create', 'serviceaccount', 'agent', '-n', 'tierwall']);
   }
 
   #post(path: string, body: object): Promise<void> {
